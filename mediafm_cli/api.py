@@ -1,0 +1,181 @@
+"""What a plugin author imports: the data handed over, and the two classes to subclass. Only NumPy is needed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+# --- what an encoder needs of each shot -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Ask for frames of the shot, sampled uniformly, upright, with square pixels.
+
+    Attributes:
+        count: frames per shot; the centres of ``count`` equal parts of the shot. A shot with fewer frames repeats some.
+        max_side: scale so that the longer side is this many pixels (area averaging); ``None`` keeps the source's size.
+    """
+
+    count: int = 4
+    max_side: int | None = None
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Ask for the shot's span of sound: all channels mixed to mono, resampled to ``rate`` samples per second."""
+
+    rate: int = 16_000
+
+
+@dataclass(frozen=True)
+class Text:
+    """Ask for the text of the cues that belong to the shot."""
+
+
+Needs = Frames | Audio | Text
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One shot as an encoder sees it. Only what the encoder ``needs`` is filled in.
+
+    Attributes:
+        index: the shot's number in its title, from 0.
+        start_s, end_s: seconds from the start of the title, end exclusive.
+        frames: uint8 [count, height, width, 3], RGB.
+        audio: float32 [samples], mono, nominally within -1 to 1, at the rate asked for.
+        text: cue texts in order of time, joined by newlines.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    frames: np.ndarray | None = None
+    audio: np.ndarray | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of an encoder or segmenter that has none."""
+
+
+# --- encoders ---------------------------------------------------------------------------------------------------------
+
+
+class Encoder(ABC):
+    """Turns shots into vectors of one modality. Register a subclass in the entry-point group ``mediafm.encoders.v1``.
+
+    Required: ``needs``, ``dim``, ``encode``. Optional: ``Options``, ``load``, ``fingerprint``, ``close``.
+
+    The host never calls ``encode`` with a shot that lacks the modality: absence is the host's mask, not a vector.
+    """
+
+    needs: ClassVar[Needs]
+    """What the host hands over. ``__init__`` may set ``self.needs`` where it depends on an option."""
+
+    Options: ClassVar[type] = NoOptions
+    """A frozen dataclass with a default for every field: the schema of ``--opt key=value``."""
+
+    def __init__(self, options: Any = None, *, device: str = "cpu") -> None:
+        """Keep the options. Cheap: no weights, no torch, no network."""
+        self.options = self.Options() if options is None else options
+        self.device = device
+
+    def load(self) -> None:
+        """Read the weights. Called once, before the first ``encode``."""
+        return
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Width of the vectors, known before ``load``."""
+
+    @abstractmethod
+    def encode(self, shots: Sequence[Shot]) -> np.ndarray:
+        """Return float32 [len(shots), dim], finite; row i belongs to ``shots[i]`` and does not depend on the others."""
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """What the vectors depend on beside the options: a version of the method, a hash or revision of the weights.
+
+        Vectors with different fingerprints are never mixed in one group.
+        """
+        return {"version": "1"}
+
+    def close(self) -> None:
+        """Give back what ``load`` took. Called once, whatever happened."""
+        return
+
+
+# --- segmenters -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Thumbnail:
+    """One decoded frame, scaled down for shot detection.
+
+    Attributes:
+        frame: number of the frame in presentation order, from 0.
+        time_s: presentation time in seconds from the start of the title.
+        rgb: uint8 [height, width, 3] of the size the segmenter asked for.
+    """
+
+    frame: int
+    time_s: float
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A place where one shot ends and the next begins.
+
+    Attributes:
+        frame: the first frame of the new shot; inside a gradual transition, the frame nearest its middle.
+        kind: ``"cut"`` or ``"gradual"``.
+        score: how sure the segmenter is, in its own unit; larger is surer.
+        first, last: first and last frame of a gradual transition, inclusive; for a cut both equal ``frame``.
+    """
+
+    frame: int
+    kind: str = "cut"
+    score: float = 0.0
+    first: int = -1
+    last: int = -1
+
+    def __post_init__(self) -> None:
+        if self.first < 0:
+            object.__setattr__(self, "first", self.frame)
+        if self.last < 0:
+            object.__setattr__(self, "last", self.frame)
+
+
+class Segmenter(ABC):
+    """Finds shot boundaries. Register a subclass in the entry-point group ``mediafm.segmenters.v1``.
+
+    Required: ``detect``. Optional: ``Options``, ``thumbnail_size``, ``fingerprint``.
+    """
+
+    Options: ClassVar[type] = NoOptions
+    """A frozen dataclass with a default for every field: the schema of ``--opt key=value``."""
+
+    thumbnail_size: ClassVar[tuple[int, int]] = (64, 36)
+    """Width and height of the frames that ``detect`` is given."""
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    @abstractmethod
+    def detect(self, frames: Iterator[Thumbnail]) -> Iterator[Boundary]:
+        """Consume every frame of the title once, in order, and yield boundaries in increasing order of ``frame``.
+
+        Frames arrive as they are decoded; keep only a bounded number, a title may have millions.
+        """
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """What the boundaries depend on beside the options."""
+        return {"version": "1"}

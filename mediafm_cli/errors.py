@@ -1,0 +1,63 @@
+"""Every error that mediafm raises on purpose: what happened, why, and what to type next.
+
+The library raises; only ``cli/app.py`` prints and exits. ``exit_code`` is the process's exit code.
+"""
+
+from __future__ import annotations
+
+
+class MediafmError(Exception):
+    """Something went wrong and we know what.
+
+    Args:
+        what: one sentence, naming the file, group or option concerned.
+        why: the cause, where it is not in ``what``.
+        hint: the next command to type, or what to change.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str = "", hint: str = "") -> None:
+        super().__init__(what, why, hint)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.why, self.hint) if part)
+
+
+class UsageError(MediafmError):
+    """The command was given something it cannot take (exit code 2)."""
+
+    exit_code = 2
+
+
+class SomeTitlesFailedError(MediafmError):
+    """Some titles of several failed; the others are done (exit code 3)."""
+
+    exit_code = 3
+
+
+class PluginError(MediafmError):
+    """An encoder, segmenter or command could not be found, loaded or trusted (exit code 4)."""
+
+    exit_code = 4
+
+
+class StoreError(MediafmError):
+    """A store is not valid, or not what the stage needs (exit code 5)."""
+
+    exit_code = 5
+
+
+class StaleError(StoreError):
+    """A group was made from something that has changed since (exit code 5)."""
+
+
+class MediaError(MediafmError):
+    """A media or subtitle file cannot be read (exit code 1)."""
+
+
+class TrainingError(MediafmError):
+    """Training or a model folder cannot go on (exit code 1)."""
