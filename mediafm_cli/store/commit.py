@@ -1,0 +1,146 @@
+"""Write stores: one function commits a change, whole or not at all. Nothing else writes to a store.
+
+Under a lock, the store is read, changed in memory, written to a temporary file beside it, verified there, and renamed
+over the old one. A reader keeps the whole old file, a crash leaves it, and a full disk is found while nothing is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mediafm_cli import __version__
+from mediafm_cli.errors import MediafmError, StoreError
+from mediafm_cli.store.raw import Attribute, Raw, to_raw
+from mediafm_cli.store.read import Contents, read_contents
+from mediafm_cli.store.safe_open import SHA256
+from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, kind_at
+
+TITLE_ID = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
+WRITE_BYTES = 1 << 20
+
+
+def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> Contents:
+    """Replace the store at ``path`` by ``change(what it holds now)``; ``None`` where there is none yet.
+
+    ``change`` runs under the store's lock: what it is given is what it replaces. It may raise to leave all as it was.
+
+    Raises:
+        StoreError: the store that is there is not valid, or the new contents are not.
+        MediafmError: the disk is full, or the folder cannot be written.
+    """
+    path = path.resolve()
+    with _locked(path):
+        after = change(read_contents(path) if path.exists() else None)
+        image = _to_bytes(after)
+        try:
+            _replace(path, image)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return after
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold ``<store>.lock``. It is removed afterwards, so whoever waited must look whether it is still the one."""
+    lock = path.with_name(f"{path.name}.lock")
+    while True:
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_same_file(handle, lock):
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _replace(path: Path, image: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with open(temporary, "xb", buffering=0) as file:
+            view = memoryview(image)
+            while view:
+                view = view[file.write(view[:WRITE_BYTES]) :]
+            os.fsync(file.fileno())
+        read_contents(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _unwritable(path: Path, error: OSError) -> MediafmError:
+    what = f"{path} could not be written."
+    return MediafmError(what, f"{error.strerror}.", "The store is as it was before; run the command again.")
+
+
+def _to_bytes(contents: Contents) -> bytes:
+    """The store as a file image. The same contents give the same bytes."""
+    if not TITLE_ID.fullmatch(contents.title_id):
+        raise StoreError(
+            f"{contents.title_id!r} cannot be a title id.", "It is empty, too long, or has control characters."
+        )
+    order = {kind.place: number for number, kind in enumerate(KINDS)}
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        root: dict[str, Attribute] = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "title_id": contents.title_id,
+            "created_by": f"mediafm-cli {__version__}",
+        }
+        _write_raw(file, Raw(root, {}))
+        for place in sorted(contents.groups, key=lambda place: (order.get(place.split("/")[0], -1), place)):
+            group = contents.groups[place]
+            kind = kind_at(place)
+            if kind is None or type(group) is not kind.group:
+                raise StoreError(f"The format knows no {place} that holds {type(group).__name__}.")
+            for fault in group.faults():
+                raise StoreError(f"{place} would not be valid.", f"{fault}.")
+            _write_raw(file.create_group(place), to_raw(group))
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _write_raw(group: h5py.Group, raw: Raw) -> None:
+    for name, value in {**raw.attributes, SHA256: raw.sha256()}.items():
+        _write_attribute(group, name, value)
+    for name, values in raw.arrays.items():
+        if values.dtype.kind == "S":
+            values = values.astype(h5py.string_dtype("utf-8", values.dtype.itemsize))
+        group.create_dataset(name, data=values)
+
+
+def _write_attribute(group: h5py.Group, name: str, value: Attribute) -> None:
+    if isinstance(value, str):
+        encoded = value.encode()
+        dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
+        group.attrs.create(name, np.array(encoded, dtype=dtype), dtype=dtype)
+    else:
+        group.attrs.create(name, value, dtype={bool: np.bool_, int: np.int64, float: np.float64}[type(value)])

@@ -1,0 +1,127 @@
+"""Groups as the plain attributes and arrays that go into a file, back again, and the hash over both."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_origin, get_type_hints
+
+import numpy as np
+
+from mediafm_cli.errors import StoreError
+from mediafm_cli.store.schema import Block, Dataset, Group
+
+Attribute = str | int | float | bool
+
+ATTRIBUTE_BYTES = 60_000
+"""The longest text that fits an attribute: HDF5 keeps attributes in a header of 64 KiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A group without its meaning: what HDF5 stores and what the hash covers."""
+
+    attributes: Mapping[str, Attribute]
+    arrays: Mapping[str, np.ndarray]
+
+    def sha256(self) -> str:
+        """Hash of every attribute, and of the name, type, shape and bytes of every array."""
+        digest = hashlib.sha256(canonical_json(dict(self.attributes)).encode())
+        for name in sorted(self.arrays):
+            values = np.ascontiguousarray(self.arrays[name])
+            digest.update(canonical_json([name, values.dtype.str, list(values.shape)]).encode())
+            digest.update(values.data)
+        return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one text for one value.
+
+    Raises:
+        StoreError: ``value`` holds something that JSON cannot carry, such as NaN.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StoreError("A value cannot be kept in a store as JSON.", f"{error}.") from error
+
+
+def field_types(group: type[Group]) -> dict[str, Any]:
+    """Name and type of each attribute of ``group``."""
+    return {name: hint for name, hint in get_type_hints(group).items() if hint is not np.ndarray}
+
+
+def array_fields(group: type[Group]) -> dict[str, Dataset]:
+    """Name, and how it is stored, of each dataset of ``group``."""
+    hints = get_type_hints(group, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+def to_raw(group: Group) -> Raw:
+    """Take a group apart.
+
+    Raises:
+        StoreError: a value does not fit the format: a wrong shape or type, an attribute too long, a text with NUL.
+    """
+    attributes = {}
+    for name, hint in field_types(type(group)).items():
+        value = getattr(group, name)
+        if hint not in (str, int, float, bool):
+            value = canonical_json([dataclasses.asdict(b) for b in value] if hint == tuple[Block, ...] else value)
+        if isinstance(value, str):
+            _require_text(name, value)
+        attributes[name] = hint(value) if hint in (int, float, bool) else value
+    arrays = {
+        name: _text_array(name, getattr(group, name)) if kept.dtype == "text" else _array(kept, getattr(group, name))
+        for name, kept in array_fields(type(group)).items()
+    }
+    return Raw(attributes, arrays)
+
+
+def from_raw(kind: type[Group], raw: Raw) -> Group:
+    """Put a group together.
+
+    Raises:
+        StoreError: an attribute is not the JSON that the format asks for.
+    """
+    values: dict[str, Any] = {}
+    for name, hint in field_types(kind).items():
+        values[name] = raw.attributes[name] if hint in (str, int, float, bool) else _from_json(raw, name, hint)
+    for name, kept in array_fields(kind).items():
+        array = raw.arrays[name]
+        is_text = kept.dtype == "text"
+        values[name] = np.array([text.decode() for text in array.tolist()], dtype=object) if is_text else array
+    return kind(**values)
+
+
+def _from_json(raw: Raw, name: str, hint: Any) -> Any:
+    try:
+        value = json.loads(str(raw.attributes[name]))
+        return tuple(Block(**block) for block in value) if hint == tuple[Block, ...] else value
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"The attribute {name} is not what the format asks for.", f"{error}.") from error
+
+
+def _array(kept: Dataset, values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.dtype(kept.dtype).newbyteorder("<"))
+
+
+def _text_array(name: str, texts: np.ndarray) -> np.ndarray:
+    for text in texts:
+        if "\0" in text:
+            raise StoreError(f"A text in {name} holds a NUL character.", "The store keeps texts padded with NUL.")
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=f"S{max([1, *map(len, encoded)])}")
+
+
+def _require_text(name: str, value: str) -> None:
+    if "\0" in value:
+        raise StoreError(f"The attribute {name} holds a NUL character.", "The store keeps texts padded with NUL.")
+    if len(value.encode()) > ATTRIBUTE_BYTES:
+        raise StoreError(
+            f"The attribute {name} would take {len(value.encode()):,} bytes.",
+            f"A store keeps at most {ATTRIBUTE_BYTES:,}.",
+        )

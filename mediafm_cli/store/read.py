@@ -1,0 +1,179 @@
+"""Read stores, verified: one group at a time through ``Store``, or a whole title as ``Contents``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar, cast
+
+import h5py
+import numpy as np
+
+from mediafm_cli.errors import StoreError
+from mediafm_cli.store.raw import Raw, from_raw, to_raw
+from mediafm_cli.store.safe_open import HDF5_ERRORS, SHA256, places, read_raw, read_root, safe_open
+from mediafm_cli.store.schema import METADATA, Embedding, Encoding, Fused, Group, Shots, Source, kind_at
+
+G = TypeVar("G", bound=Group)
+
+MADE_BY = {
+    "source": "mediafm segment FILM -o FOLDER",
+    "shots": "mediafm segment FILM -o FOLDER",
+    "encodings": "mediafm encode {path} --modality {name}",
+    "fused": "mediafm fuse {path}",
+    "embeddings": "mediafm embed {path} --model MODEL",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """Everything that one store holds, in memory. Changing it gives a new one."""
+
+    title_id: str
+    groups: Mapping[str, Group]
+
+    def with_group(self, place: str, group: Group) -> Contents:
+        return replace(self, groups={**self.groups, place: group})
+
+    def without(self, dropped: set[str]) -> Contents:
+        return replace(self, groups={place: group for place, group in self.groups.items() if place not in dropped})
+
+    def digest(self, place: str) -> str:
+        return to_raw(self.groups[place]).sha256()
+
+
+class Store:
+    """An open store. Get one from ``open_store``."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+
+    @cached_property
+    def title_id(self) -> str:
+        return str(self._root.attributes["title_id"])
+
+    @cached_property
+    def created_by(self) -> str:
+        return str(self._root.attributes["created_by"])
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """The groups present, such as ``"shots"`` and ``"encodings/video"``, in the order of the format."""
+        return places(self._file)
+
+    def __contains__(self, place: str) -> bool:
+        return place in self.places
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities encoded shot by shot, in alphabetical order."""
+        names = [place.removeprefix("encodings/") for place in self.places if place.startswith("encodings/")]
+        return tuple(name for name in names if name != METADATA)
+
+    @cached_property
+    def source(self) -> Source:
+        return self._read("source", Source)
+
+    @cached_property
+    def shots(self) -> Shots:
+        return self._read("shots", Shots)
+
+    @property
+    def fused(self) -> Fused:
+        return self._read("fused", Fused)
+
+    def encoding(self, modality: str) -> Encoding:
+        return self._read(f"encodings/{modality}", Encoding)
+
+    def embedding(self, name: str) -> Embedding:
+        return self._read(f"embeddings/{name}", Embedding)
+
+    def digest(self, place: str) -> str:
+        """The hash that the group carries. It is checked when the group is read, not here."""
+        self.require(place)
+        try:
+            return self._file[place].attrs[SHA256].decode()
+        except HDF5_ERRORS as error:
+            raise self._fault(place, f"HDF5 says: {error}") from error
+
+    def map_array(self, place: str, dataset: str) -> np.ndarray:
+        """The dataset as a read-only memory map, not verified; it outlives the store being open."""
+        self.require(place)
+        found = self._file[place][dataset]
+        return np.memmap(self.path, found.dtype, "r", found.id.get_offset(), found.shape)
+
+    def contents(self) -> Contents:
+        """Read and verify everything."""
+        kinds = {place: kind_at(place) for place in self.places}
+        return Contents(self.title_id, {place: self._read(place, kind.group) for place, kind in kinds.items() if kind})
+
+    def require(self, place: str) -> None:
+        """Raise a StoreError that names the stage which makes ``place``, where it is not there."""
+        if place not in self:
+            stage, _, name = place.partition("/")
+            hint = MADE_BY[stage].format(path=self.path, name=name)
+            raise StoreError(f"{self.path} has no {place}.", hint=f"Make it with: {hint}")
+
+    @cached_property
+    def _root(self) -> Raw:
+        raw = _verified(read_root(self._file))
+        if raw is None:
+            raise self._fault("/", "its content does not match its checksum")
+        return raw
+
+    def _read(self, place: str, kind: type[G]) -> G:
+        self.require(place)
+        try:
+            raw = _verified(read_raw(self._file[place]))
+        except HDF5_ERRORS as error:
+            raise self._fault(place, f"HDF5 says: {error}") from error
+        if raw is None:
+            raise self._fault(place, "its content does not match its checksum")
+        try:
+            group = cast(G, from_raw(kind, raw))
+        except StoreError as error:
+            raise self._fault(place, str(error)) from error
+        for fault in group.faults():
+            raise self._fault(place, fault)
+        rows = _rows(place, group)
+        if rows is not None and "shots" in self and rows != self._file["shots/start_s"].shape[0]:
+            raise self._fault(place, f"it has {rows} rows for {self._file['shots/start_s'].shape[0]} shots")
+        return group
+
+    def _fault(self, place: str, why: str) -> StoreError:
+        hint = "Restore the store from a copy, or make the group again with --overwrite."
+        return StoreError(f"{self.path}: {place} is not valid.", f"{why[:1].upper()}{why[1:].rstrip('.')}.", hint)
+
+
+@contextmanager
+def open_store(path: Path) -> Iterator[Store]:
+    """Open a store for reading.
+
+    Raises:
+        StoreError: it is not a store, is damaged, or holds what the format does not allow.
+    """
+    with safe_open(path) as file:
+        yield Store(path, file)
+
+
+def read_contents(path: Path) -> Contents:
+    """Read and verify a whole store."""
+    with open_store(path) as store:
+        return store.contents()
+
+
+def _verified(raw: Raw) -> Raw | None:
+    attributes = {name: value for name, value in raw.attributes.items() if name != SHA256}
+    bare = Raw(attributes, raw.arrays)
+    return bare if bare.sha256() == raw.attributes[SHA256] else None
+
+
+def _rows(place: str, group: Group) -> int | None:
+    """The number of shots that the group has rows for; None where its rows are not shots."""
+    if isinstance(group, Encoding | Fused) and place != f"encodings/{METADATA}":
+        return len(group.vectors)
+    return len(group.shots) if isinstance(group, Embedding) else None

@@ -1,0 +1,236 @@
+"""Store format, version 1: every group of a store as a frozen dataclass. docs/store-format.md is the specification.
+
+A field annotated with ``Dataset`` is a dataset, any other field an attribute. Attributes of a type other than ``str``,
+``int``, ``float`` and ``bool`` are kept as JSON. Each group says by ``faults`` what is wrong with its values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+FORMAT = "mediafm-store"
+FORMAT_VERSION = 1
+METADATA = "metadata"
+"""The modality whose single row is the title, not a shot: it becomes [GLOBAL] and is never fused."""
+
+MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+EMBEDDING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+UNIT_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """How a field is stored: NumPy dtype (``"text"`` for UTF-8) and named dimensions; ``n`` is the title's shots."""
+
+    dtype: str
+    dims: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """What every group has in common."""
+
+    def faults(self) -> Iterator[str]:
+        """Yield one sentence for each value that the format forbids; shapes and types are checked before."""
+        yield from ()
+
+
+@dataclass(frozen=True, eq=False)
+class Source(Group):
+    """``/source``: the media file that the title was read from.
+
+    Attributes:
+        name, path: file name, and path relative to the store's folder with ``/`` between parts.
+        size: bytes. ``fingerprint``: hash of the size and the first, middle and last MiB.
+        duration_s: as the container declares it; ``None`` where it does not.
+        streams: one object a stream: codec, size, rate, rotation, language.
+        metadata: what is known about the title as a whole: synopsis, tags, any text. Empty where nothing is.
+    """
+
+    name: str
+    path: str
+    size: int
+    fingerprint: str
+    duration_s: float | None
+    streams: list[dict[str, Any]]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Shots(Group):
+    """``/shots``: the shots of the title, in order, with no gap between one and the next.
+
+    Attributes:
+        start_s, end_s: seconds on the title's clock, which starts at 0; end exclusive.
+        start_pts, end_pts: the same in units of ``time_base`` of the video stream, as in the file.
+        start_frame, end_frame: frame numbers in presentation order; end exclusive.
+        text: the cues of the shot, joined by newlines; empty where there are none.
+        segmenter, options, fingerprint: what found the boundaries.
+        video_stream, audio_stream: indices of the streams read; -1 where there is no audio.
+        captions: where the text came from, ``""`` where there is none.
+        notes: what a person should know: damage, subtitles that could not be read.
+    """
+
+    start_s: Annotated[np.ndarray, Dataset("f8", ("n",))]
+    end_s: Annotated[np.ndarray, Dataset("f8", ("n",))]
+    start_pts: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    end_pts: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    start_frame: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    end_frame: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    text: Annotated[np.ndarray, Dataset("text", ("n",))]
+    segmenter: str
+    options: Mapping[str, Any]
+    fingerprint: Mapping[str, str]
+    time_base: str
+    video_stream: int
+    audio_stream: int
+    captions: str
+    notes: list[str]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        if not len(self.start_s):
+            yield "there is no shot"
+        for unit in ("s", "pts", "frame"):
+            start, end = getattr(self, f"start_{unit}"), getattr(self, f"end_{unit}")
+            if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
+                yield f"a shot does not end after it starts (start_{unit}, end_{unit})"
+            if (start[1:] != end[:-1]).any():
+                yield f"a shot does not start where the one before ends (start_{unit}, end_{unit})"
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding(Group):
+    """``/encodings/<modality>``: one vector a shot from one encoder. The modality ``metadata`` has one row, the title.
+
+    Attributes:
+        vectors: zero where the shot lacks the modality or is not done.
+        present: the shot has the modality. ``done``: the row is final. ``complete``: every row is.
+        encoder, options, fingerprint: what made the vectors. ``versions``: the packages it ran on, for the record.
+    """
+
+    vectors: Annotated[np.ndarray, Dataset("f4", ("n", "d"))]
+    present: Annotated[np.ndarray, Dataset("?", ("n",))]
+    done: Annotated[np.ndarray, Dataset("?", ("n",))]
+    modality: str
+    encoder: str
+    options: Mapping[str, Any]
+    fingerprint: Mapping[str, str]
+    complete: bool
+    versions: Mapping[str, str]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        if not np.isfinite(self.vectors).all():
+            yield "vectors holds a number that is not finite"
+        if self.vectors[~self.present].any():
+            yield "vectors is not zero where present is false"
+        if (self.present & ~self.done).any():
+            yield "present is true where done is false"
+        if self.complete != bool(self.done.all()):
+            yield f"complete is {self.complete}, but {int(self.done.sum())} of {len(self.done)} rows are done"
+
+
+@dataclass(frozen=True)
+class Block:
+    """The columns ``start`` to ``stop`` of a fused vector: one modality, and what encoded it."""
+
+    name: str
+    start: int
+    stop: int
+    encoder: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Group):
+    """``/fused``: ``unit_norm(concat(modalities))`` for each shot; zero where nothing is present.
+
+    Attributes:
+        present: the shot has the modality, one column a block.
+        blocks: the modalities in order. ``energy_share``: mean share of each in the squared norm, in the same order.
+        missing: what stands where a modality is absent: ``"zero"``. ``normalize``: ``"none"`` or ``"per-modality"``.
+    """
+
+    vectors: Annotated[np.ndarray, Dataset("f4", ("n", "D"))]
+    present: Annotated[np.ndarray, Dataset("?", ("n", "m"))]
+    blocks: tuple[Block, ...]
+    missing: str
+    normalize: str
+    energy_share: list[float]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        width = self.vectors.shape[1]
+        edges = [0, *(block.stop for block in self.blocks)]
+        if [block.start for block in self.blocks] != edges[:-1] or edges[-1] != width or edges != sorted(set(edges)):
+            yield f"blocks do not divide the {width} columns of vectors"
+            return
+        if not self.present.shape[1] == len(self.energy_share) == len(self.blocks):
+            yield "present, energy_share and blocks do not agree on the number of modalities"
+            return
+        norms = np.linalg.norm(self.vectors.astype(np.float64), axis=1)
+        if not np.isfinite(norms).all():
+            yield "vectors holds a number that is not finite"
+        elif (np.abs(norms[norms > 0] - 1) > UNIT_TOLERANCE).any():
+            yield "a row of vectors is neither of length 1 nor zero"
+        for column, block in enumerate(self.blocks):
+            if self.vectors[~self.present[:, column], block.start : block.stop].any():
+                yield f"block {block.name} is not zero where it is absent"
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Group):
+    """``/embeddings/<name>``: what a trained model makes of the fused shots, each knowing its context.
+
+    Attributes:
+        shots: one vector a shot. ``title``: the [CLS] state.
+        model: fingerprint of the model folder. ``layer``: ``"output"`` or ``"hidden"``.
+        window, overlap: shots the model saw at once, and shots that two windows share.
+    """
+
+    shots: Annotated[np.ndarray, Dataset("f4", ("n", "D"))]
+    title: Annotated[np.ndarray, Dataset("f4", ("h",))]
+    model: str
+    layer: str
+    window: int
+    overlap: int
+    versions: Mapping[str, str]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        if not (np.isfinite(self.shots).all() and np.isfinite(self.title).all()):
+            yield "shots or title holds a number that is not finite"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where groups of one class live: at ``place`` itself, or one level below it under a name that matches ``name``."""
+
+    group: type[Group]
+    place: str
+    name: re.Pattern[str] | None = None
+
+
+KINDS = (
+    Kind(Source, "source"),
+    Kind(Shots, "shots"),
+    Kind(Encoding, "encodings", MODALITY_NAME),
+    Kind(Fused, "fused"),
+    Kind(Embedding, "embeddings", EMBEDDING_NAME),
+)
+"""Every place of a store, in the order in which they are written."""
+
+
+def kind_at(place: str) -> Kind | None:
+    """The kind of the group at ``place`` (``"shots"``, ``"encodings/video"``); None where the format knows none."""
+    parent, _, name = place.partition("/")
+    for kind in KINDS:
+        if kind.place == parent and (kind.name.fullmatch(name) if kind.name else "/" not in place):
+            return kind
+    return None
