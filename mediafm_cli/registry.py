@@ -1,0 +1,167 @@
+"""Plugins by entry point: find them without importing, load one by name, explain one that is broken.
+
+``Found`` is what the metadata of the installed distributions says; only ``load`` imports. The built-in encoders and
+segmenters are found the same way as everybody else's. Listing must be quick in a shell, so NumPy, which the plugin API
+needs, is imported by loading alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mediafm_cli.errors import PluginError
+
+if TYPE_CHECKING:
+    from mediafm_cli.api import Encoder, Segmenter
+
+ENCODERS = "mediafm.encoders.v1"
+SEGMENTERS = "mediafm.segmenters.v1"
+COMMANDS = "mediafm.commands.v1"
+HOST = "mediafm-cli"
+ALLOW_LIST = "MEDIAFM_PLUGINS"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin as its distribution's metadata describes it; not imported."""
+
+    name: str
+    group: str
+    value: str
+    distribution: str
+    version: str
+
+    @property
+    def modality(self) -> str:
+        """The modality of an encoder: its name up to the first dot."""
+        return self.name.partition(".")[0]
+
+    @property
+    def described(self) -> str:
+        return f"{self.name} ({self.distribution} {self.version})"
+
+
+def find(group: str) -> list[Found]:
+    """Every plugin of ``group`` that the allow-list admits, by name; two distributions may offer one name.
+
+    ``MEDIAFM_PLUGINS``, a comma-separated list of distributions, is the allow-list; unset, all are admitted.
+    """
+    allowed = os.environ.get(ALLOW_LIST)
+    admitted = None if allowed is None else {HOST, *(_normalized(name) for name in allowed.split(",") if name.strip())}
+    found = {_found(entry) for entry in entry_points(group=group)}
+    kept = [plugin for plugin in found if admitted is None or _normalized(plugin.distribution) in admitted]
+    return sorted(kept, key=lambda plugin: (plugin.name, plugin.distribution))
+
+
+def pick(group: str, name: str) -> Found:
+    """The one plugin called ``name``, or ``DISTRIBUTION:name`` where two distributions offer it.
+
+    Raises:
+        PluginError: there is none, or more than one.
+    """
+    distribution, _, bare = name.rpartition(":")
+    plugins = find(group)
+    matches = [
+        plugin
+        for plugin in plugins
+        if plugin.name == bare and (not distribution or _normalized(plugin.distribution) == _normalized(distribution))
+    ]
+    kind = group.split(".")[1].removesuffix("s")
+    if not matches:
+        close = difflib.get_close_matches(bare, [plugin.name for plugin in plugins], n=1)
+        hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins"
+        known = ", ".join(plugin.name for plugin in plugins) or "none"
+        raise PluginError(f"There is no {kind} called {name!r}.", f"Known: {known}.", hint)
+    if len(matches) > 1:
+        raise PluginError(
+            f"Two distributions offer the {kind} {bare!r}: {' and '.join(m.distribution for m in matches)}.",
+            hint=f"Pick one: {matches[0].distribution}:{bare}",
+        )
+    return matches[0]
+
+
+def load_encoder(name: str) -> type[Encoder]:
+    """Import the encoder called ``name``: an entry point, or ``PATH.py:CLASS`` while it is being written.
+
+    Raises:
+        PluginError: it is not there, cannot be imported, or is not a complete Encoder.
+    """
+    from mediafm_cli.api import Encoder
+
+    return _load(ENCODERS, name, Encoder)
+
+
+def load_segmenter(name: str) -> type[Segmenter]:
+    """Import the segmenter called ``name``; see ``load_encoder``."""
+    from mediafm_cli.api import Segmenter
+
+    return _load(SEGMENTERS, name, Segmenter)
+
+
+def load_command(found: Found) -> object:
+    """Import a command that a plugin adds."""
+    return _import(found)
+
+
+def _load(group: str, name: str, base: type[T]) -> type[T]:
+    path, _, class_name = name.rpartition(":")
+    if path.endswith(".py"):
+        return _require_complete(name, _import_file(Path(path), class_name), base)
+    found = pick(group, name)
+    return _require_complete(found.described, _import(found), base)
+
+
+def _import(found: Found) -> object:
+    try:
+        return EntryPoint(found.name, found.value, found.group).load()
+    except Exception as error:
+        raise PluginError(
+            f"{found.described} could not be loaded.",
+            f"{type(error).__name__}: {error}.",
+            f"Repair it, or remove it with: pip uninstall {found.distribution}",
+        ) from error
+
+
+def _import_file(path: Path, class_name: str) -> object:
+    spec = importlib.util.spec_from_file_location(f"mediafm_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise PluginError(f"There is no Python file at {path}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PluginError(f"{path} could not be loaded.", f"{type(error).__name__}: {error}.") from error
+    if not hasattr(module, class_name):
+        raise PluginError(f"{path} has no class {class_name!r}.")
+    return getattr(module, class_name)
+
+
+def _require_complete(described: str, loaded: object, base: type[T]) -> type[T]:
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        raise PluginError(f"{described} is not a subclass of mediafm_cli.api.{base.__name__}.")
+    if inspect.isabstract(loaded):
+        missing = ", ".join(sorted(loaded.__abstractmethods__))
+        raise PluginError(f"{described} is not complete.", f"It does not define: {missing}.")
+    return loaded
+
+
+def _found(entry: EntryPoint) -> Found:
+    distribution = entry.dist.name if entry.dist else "unknown"
+    version = entry.dist.version if entry.dist else "unknown"
+    return Found(entry.name, entry.group, entry.value, distribution, version)
+
+
+def _normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
