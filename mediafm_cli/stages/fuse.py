@@ -1,0 +1,138 @@
+"""``fuse``: the encodings of a title, in a named order, become one vector a shot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mediafm_cli.errors import StaleError, StoreError, UsageError
+from mediafm_cli.model.fusion import MISSING, NORMALIZE, Normalize, fuse_shots
+from mediafm_cli.stages.outcome import Outcome
+from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
+from mediafm_cli.store.raw import Raw, canonical_json
+from mediafm_cli.store.read import Contents, Store, open_store
+from mediafm_cli.store.schema import METADATA, Block, Encoding, Fused
+
+ORDER = ("video", "audio", "text")
+"""MediaFM's order; other modalities follow by name."""
+
+LOUD = 0.9
+"""A modality that holds more of the energy than this drowns the others."""
+
+
+def fuse_title(
+    path: Path,
+    *,
+    modalities: Sequence[str] = (),
+    normalize: Normalize = "none",
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> Outcome:
+    """Fuse ``modalities``, or all that are encoded, of one title.
+
+    Raises:
+        StoreError: an encoding is missing or not complete.
+        StaleError: an encoding is stale, or the store has vectors fused otherwise.
+    """
+    if normalize not in NORMALIZE:
+        raise UsageError(f"--normalize is {normalize!r}.", f"It can be: {', '.join(NORMALIZE)}.")
+    with open_store(path) as store:
+        fused = _fuse(store, _ordered(store, modalities), normalize)
+        there = "fused" in store and not overwrite
+        if there:
+            _require_same(store, store.fused, fused)
+    shares = ", ".join(
+        f"{block.name} {share:.1%}" for block, share in zip(fused.blocks, fused.energy_share, strict=True)
+    )
+    summary = f"{fused.vectors.shape[1]} numbers, energy: {shares}"
+    notes = tuple(_warnings(fused))
+    if there:
+        return Outcome(path, "unchanged", summary, notes)
+    if dry_run:
+        return Outcome(path, "planned", summary, notes)
+
+    def put(contents: Contents | None) -> Contents:
+        if contents is None or stale_parts(contents, fused.made_from):
+            raise StaleError(f"{path} changed while it was being fused.", hint="Run the command again.")
+        return contents.with_group("fused", fused)
+
+    update_store(path, put)
+    return Outcome(path, "written", summary, notes)
+
+
+def _ordered(store: Store, modalities: Sequence[str]) -> list[str]:
+    if METADATA in modalities:
+        raise UsageError("metadata cannot be fused.", "It belongs to the title, not to a shot; pretrain reads it.")
+    if len(set(modalities)) < len(modalities):
+        raise UsageError("A modality is named twice.", f"Given: {', '.join(modalities)}.")
+    names = list(modalities) or sorted(store.modalities, key=lambda name: (*[name != known for known in ORDER], name))
+    if not names:
+        raise StoreError(
+            f"{store.path} has no encodings.", hint=f"Make one: mediafm encode {store.path} --modality video"
+        )
+    return names
+
+
+def _fuse(store: Store, names: Sequence[str], normalize: Normalize) -> Fused:
+    encodings = [store.encoding(name) for name in names]
+    for encoding in encodings:
+        repair = f"mediafm encode {store.path} --modality {encoding.modality}"
+        if not encoding.complete:
+            done = f"{int(encoding.done.sum())} of {len(encoding.done)} shots are done."
+            raise StoreError(
+                f"{store.path}: encodings/{encoding.modality} is not complete.", done, f"Finish it: {repair}"
+            )
+        require_fresh(store, f"encodings/{encoding.modality}", encoding.made_from, f"{repair} --overwrite")
+    shots = fuse_shots([e.vectors for e in encodings], [e.present for e in encodings], normalize)
+    return Fused(
+        shots.vectors,
+        shots.present,
+        blocks=_blocks(encodings),
+        missing=MISSING,
+        normalize=normalize,
+        energy_share=[float(share) for share in shots.energy_share],
+        made_from=parts_sha256(store, [f"encodings/{name}" for name in names]),
+    )
+
+
+def _blocks(encodings: Sequence[Encoding]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for encoding in encodings:
+        start = blocks[-1].stop if blocks else 0
+        stop = start + encoding.vectors.shape[1]
+        blocks.append(Block(encoding.modality, start, stop, encoding.encoder, encoder_sha256(encoding)))
+    return tuple(blocks)
+
+
+def encoder_sha256(encoding: Encoding) -> str:
+    """What two encodings must share for their vectors to be comparable: encoder, options and weights."""
+    made_by = {"encoder": encoding.encoder, "options": encoding.options, "fingerprint": encoding.fingerprint}
+    return Raw({"made_by": canonical_json(made_by)}, {}).sha256()
+
+
+def _require_same(store: Store, there: Fused, wanted: Fused) -> None:
+    repair = f"mediafm fuse {store.path} --overwrite"
+    if (there.blocks, there.missing, there.normalize) != (wanted.blocks, wanted.missing, wanted.normalize):
+        raise StaleError(
+            f"{store.path} has fused vectors already, and they are not the same.",
+            f"They were fused from {_described(there)}; now it is {_described(wanted)}.",
+            f"Replace them with: {repair}",
+        )
+    require_fresh(store, "fused", there.made_from, repair)
+
+
+def _described(fused: Fused) -> str:
+    return f"{' + '.join(f'{block.name} ({block.encoder})' for block in fused.blocks)}, normalize {fused.normalize}"
+
+
+def _warnings(fused: Fused) -> list[str]:
+    notes = []
+    for block, share in zip(fused.blocks, fused.energy_share, strict=True):
+        if len(fused.blocks) > 1 and share > LOUD:
+            notes.append(
+                f"{block.name} holds {share:.1%} of the energy and drowns the others; "
+                "give each modality the same say with --normalize per-modality"
+            )
+    empty = int((~fused.present.any(axis=1)).sum())
+    return [*notes, f"{empty} shots have nothing in any modality; their vectors are zero"] if empty else notes

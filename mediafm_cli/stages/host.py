@@ -1,0 +1,63 @@
+"""Run an encoder plugin: load it when it is first needed, and let nothing pass that its contract forbids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+
+from mediafm_cli.api import Encoder, Shot
+from mediafm_cli.errors import MediafmError, PluginError
+
+
+class EncoderHost:
+    """An encoder as the stages use it. A context manager, since weights are given back at the end.
+
+    Args:
+        name: as the user named it and as stores record it.
+        encoder: not yet loaded.
+    """
+
+    def __init__(self, name: str, encoder: Encoder) -> None:
+        self.name = name
+        self.encoder = encoder
+        self._loaded = False
+
+    def __enter__(self) -> EncoderHost:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loaded:
+            self.encoder.close()
+
+    def encode(self, shots: Sequence[Shot]) -> np.ndarray:
+        """Vectors of ``shots``, float32 [len(shots), dim].
+
+        Raises:
+            PluginError: the encoder failed, or gave back something else than finite vectors of its own width.
+        """
+        span = f"shot {shots[0].index}" if len(shots) == 1 else f"shots {shots[0].index} to {shots[-1].index}"
+        try:
+            if not self._loaded:
+                self.encoder.load()
+                self._loaded = True
+            vectors = self.encoder.encode(shots)
+        except MediafmError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{self.name} failed on {span}.", f"{type(error).__name__}: {error}.") from error
+        return self._checked(vectors, len(shots), span)
+
+    def _checked(self, vectors: object, count: int, span: str) -> np.ndarray:
+        wanted = (count, self.encoder.dim)
+        if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != wanted:
+            got = (
+                f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else type(vectors).__name__
+            )
+            raise PluginError(f"{self.name} gave {got} for {span}.", f"An encoder gives float32 {list(wanted)}.")
+        if not np.isfinite(vectors).all():
+            raise PluginError(f"{self.name} gave numbers that are not finite for {span}.")
+        return vectors
