@@ -1,0 +1,76 @@
+"""What is said in the synthetic titles: the scene types by name, the words of each, and the sentences they share."""
+
+from __future__ import annotations
+
+SCENE_WORDS: dict[str, tuple[str, ...]] = {
+    "harbour": ("boat", "tide", "anchor", "nets", "gull", "pier", "captain", "rope", "lighthouse", "cargo"),
+    "kitchen": ("pan", "flour", "oven", "recipe", "knife", "onion", "soup", "butter", "apron", "kettle"),
+    "courtroom": ("judge", "jury", "verdict", "witness", "lawyer", "oath", "evidence", "appeal", "sentence", "bench"),
+    "forest": ("oak", "moss", "deer", "path", "owl", "branch", "mushroom", "fern", "squirrel", "clearing"),
+    "station": (
+        "train",
+        "platform",
+        "ticket",
+        "luggage",
+        "timetable",
+        "conductor",
+        "rails",
+        "carriage",
+        "whistle",
+        "clock",
+    ),
+    "hospital": ("nurse", "fever", "surgeon", "ward", "patient", "bandage", "syringe", "pulse", "ambulance", "doctor"),
+    "market": ("stall", "apples", "price", "coins", "basket", "fish", "cheese", "merchant", "bargain", "spices"),
+    "laboratory": (
+        "sample",
+        "microscope",
+        "formula",
+        "acid",
+        "experiment",
+        "beaker",
+        "theory",
+        "reactor",
+        "sensor",
+        "data",
+    ),
+    "desert": ("dune", "camel", "oasis", "sand", "mirage", "caravan", "scorpion", "well", "cactus", "nomad"),
+    "theatre": (
+        "curtain",
+        "actor",
+        "applause",
+        "costume",
+        "spotlight",
+        "script",
+        "orchestra",
+        "rehearsal",
+        "stage",
+        "mask",
+    ),
+    "stadium": ("goal", "referee", "team", "whistle", "crowd", "coach", "trophy", "penalty", "scarf", "striker"),
+    "office": (
+        "meeting",
+        "report",
+        "printer",
+        "deadline",
+        "manager",
+        "desk",
+        "budget",
+        "invoice",
+        "elevator",
+        "contract",
+    ),
+}
+
+# Every scene type uses every sentence, so only the two words that fill it tell one scene type from another.
+SENTENCES: tuple[str, ...] = (
+    "Did you see the {0} next to the {1}?",
+    "I never wanted the {0}. You know that.",
+    "Give me the {0}, and leave the {1} to me.",
+    "There is no {0} without a {1}.",
+    "We should ask about the {0} before it is too late.",
+    "You said the {0} would be here by now!",
+    "Look at the {0}... and now at the {1}.",
+    "It was not the {0}, it was the {1}.",
+    "Tell them that the {0} is gone.",
+    "My father had a {0} and an old {1}.",
+)
