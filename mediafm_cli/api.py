@@ -76,14 +76,19 @@ class Encoder(ABC):
     The host never calls ``encode`` with a shot that lacks the modality: absence is the host's mask, not a vector.
     """
 
-    needs: ClassVar[Needs]
-    """What the host hands over. ``__init__`` may set ``self.needs`` where it depends on an option."""
+    needs: Needs
+    """What the host hands over: a class attribute, or set by ``__init__`` where it depends on an option."""
 
     Options: ClassVar[type] = NoOptions
     """A frozen dataclass with a default for every field: the schema of ``--opt key=value``."""
 
     def __init__(self, options: Any = None, *, device: str = "cpu") -> None:
-        """Keep the options. Cheap: no weights, no torch, no network."""
+        """Keep the options. Cheap: no weights, no torch, no network.
+
+        Args:
+            options: an instance of ``Options``; ``None`` for its defaults.
+            device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``, which leaves the choice to the encoder.
+        """
         self.options = self.Options() if options is None else options
         self.device = device
 
