@@ -99,14 +99,14 @@ def load_encoder(name: str) -> type[Encoder]:
     """
     from mediafm_cli.api import Encoder
 
-    return _load(ENCODERS, name, Encoder)
+    return _load(ENCODERS, name, Encoder)  # type: ignore[type-abstract]
 
 
 def load_segmenter(name: str) -> type[Segmenter]:
     """Import the segmenter called ``name``; see ``load_encoder``."""
     from mediafm_cli.api import Segmenter
 
-    return _load(SEGMENTERS, name, Segmenter)
+    return _load(SEGMENTERS, name, Segmenter)  # type: ignore[type-abstract]
 
 
 def load_command(found: Found) -> object:
@@ -152,7 +152,7 @@ def _require_complete(described: str, loaded: object, base: type[T]) -> type[T]:
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
         raise PluginError(f"{described} is not a subclass of mediafm_cli.api.{base.__name__}.")
     if inspect.isabstract(loaded):
-        missing = ", ".join(sorted(loaded.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(loaded, "__abstractmethods__")))  # noqa: B009 - typeshed has it on ABCMeta
         raise PluginError(f"{described} is not complete.", f"It does not define: {missing}.")
     return loaded
 

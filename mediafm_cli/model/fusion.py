@@ -43,7 +43,9 @@ def fuse_shots(
 
     Norms are taken in float64, where the square of any float32 neither overflows nor vanishes.
     """
-    blocks = [np.where(mask[:, None], block, 0).astype(np.float64) for block, mask in zip(vectors, present, strict=True)]
+    blocks = [
+        np.where(mask[:, None], block, 0).astype(np.float64) for block, mask in zip(vectors, present, strict=True)
+    ]
     if normalize == "per-modality":
         blocks = [_unit_rows(block) for block in blocks]
     unit = _unit_rows(np.concatenate(blocks, axis=1))  # [n, D]

@@ -81,7 +81,7 @@ def encode_title(
     if dry_run:
         return Outcome(path, "planned", f"{left} of {len(encoding.done)} rows would be encoded by {host.name}")
 
-    digest = to_raw(there).sha256() if there else None
+    digest = to_raw(place, there).sha256() if there else None
     last = time.monotonic()
     for rows, batch in _batches(media, source, shots, host, encoding, settings):
         if batch:

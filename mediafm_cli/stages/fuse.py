@@ -9,8 +9,7 @@ from mediafm_cli.errors import StaleError, StoreError, UsageError
 from mediafm_cli.model.fusion import MISSING, NORMALIZE, Normalize, fuse_shots
 from mediafm_cli.stages.outcome import Outcome
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
-from mediafm_cli.store.raw import Raw, canonical_json
+from mediafm_cli.store.freshness import encoder_sha256, parts_sha256, require_fresh, stale_parts
 from mediafm_cli.store.read import Contents, Store, open_store
 from mediafm_cli.store.schema import METADATA, Block, Encoding, Fused
 
@@ -38,7 +37,9 @@ def fuse_title(
     if normalize not in NORMALIZE:
         raise UsageError(f"--normalize is {normalize!r}.", f"It can be: {', '.join(NORMALIZE)}.")
     with open_store(path) as store:
-        fused = _fuse(store, _ordered(store, modalities), normalize)
+        names = _ordered(store, modalities)
+        _require_ready(store, names)
+        fused = fuse_encodings(store.contents(), names, normalize)
         there = "fused" in store and not overwrite
         if there:
             _require_same(store, store.fused, fused)
@@ -74,16 +75,9 @@ def _ordered(store: Store, modalities: Sequence[str]) -> list[str]:
     return names
 
 
-def _fuse(store: Store, names: Sequence[str], normalize: Normalize) -> Fused:
-    encodings = [store.encoding(name) for name in names]
-    for encoding in encodings:
-        repair = f"mediafm encode {store.path} --modality {encoding.modality}"
-        if not encoding.complete:
-            done = f"{int(encoding.done.sum())} of {len(encoding.done)} shots are done."
-            raise StoreError(
-                f"{store.path}: encodings/{encoding.modality} is not complete.", done, f"Finish it: {repair}"
-            )
-        require_fresh(store, f"encodings/{encoding.modality}", encoding.made_from, f"{repair} --overwrite")
+def fuse_encodings(contents: Contents, names: Sequence[str], normalize: Normalize = "none") -> Fused:
+    """Fuse encodings that are known to be complete and fresh."""
+    encodings = [contents.encoding(name) for name in names]
     shots = fuse_shots([e.vectors for e in encodings], [e.present for e in encodings], normalize)
     return Fused(
         shots.vectors,
@@ -92,8 +86,18 @@ def _fuse(store: Store, names: Sequence[str], normalize: Normalize) -> Fused:
         missing=MISSING,
         normalize=normalize,
         energy_share=[float(share) for share in shots.energy_share],
-        made_from=parts_sha256(store, [f"encodings/{name}" for name in names]),
+        made_from=parts_sha256(contents, [f"encodings/{name}" for name in names]),
     )
+
+
+def _require_ready(store: Store, names: Sequence[str]) -> None:
+    for name in names:
+        encoding = store.encoding(name)
+        repair = f"mediafm encode {store.path} --modality {name}"
+        if not encoding.complete:
+            done = f"{int(encoding.done.sum())} of {len(encoding.done)} shots are done."
+            raise StoreError(f"{store.path}: encodings/{name} is not complete.", done, f"Finish it: {repair}")
+        require_fresh(store, f"encodings/{name}", encoding.made_from, f"{repair} --overwrite")
 
 
 def _blocks(encodings: Sequence[Encoding]) -> tuple[Block, ...]:
@@ -103,12 +107,6 @@ def _blocks(encodings: Sequence[Encoding]) -> tuple[Block, ...]:
         stop = start + encoding.vectors.shape[1]
         blocks.append(Block(encoding.modality, start, stop, encoding.encoder, encoder_sha256(encoding)))
     return tuple(blocks)
-
-
-def encoder_sha256(encoding: Encoding) -> str:
-    """What two encodings must share for their vectors to be comparable: encoder, options and weights."""
-    made_by = {"encoder": encoding.encoder, "options": encoding.options, "fingerprint": encoding.fingerprint}
-    return Raw({"made_by": canonical_json(made_by)}, {}).sha256()
 
 
 def _require_same(store: Store, there: Fused, wanted: Fused) -> None:

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
 
-from mediafm_cli.api import Encoder, Shot
-from mediafm_cli.errors import MediafmError, PluginError
+from mediafm_cli.api import Encoder, Shot, Text
+from mediafm_cli.config import encoder_of, find_preset
+from mediafm_cli.errors import MediafmError, PluginError, UsageError
+from mediafm_cli.options import parse_options
+from mediafm_cli.registry import load_encoder
+from mediafm_cli.store.schema import METADATA, MODALITY_NAME
+
+BUILT_IN_MODALITIES = ("video", "audio", "text")
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def make_host(
+    modality: str, name: str | None = None, options: Sequence[str] = (), *, preset: str, device: str = "auto"
+) -> EncoderHost:
+    """The encoder called ``name``, or that of ``preset`` for ``modality``, ready to run.
+
+    Raises:
+        UsageError: no such modality, preset, option or device, or an encoder of another modality.
+        PluginError: the encoder cannot be found or loaded.
+    """
+    if not MODALITY_NAME.fullmatch(modality):
+        raise UsageError(
+            f"{modality!r} cannot be the name of a modality.", "Small letters, digits, - and _ make a name."
+        )
+    if not DEVICE.fullmatch(device):
+        raise UsageError(f"There is no device {device!r}.", "It can be: auto, cpu, cuda, cuda:N.")
+    name = name or encoder_of(find_preset(preset), modality)
+    of = name.rpartition(":")[2].partition(".")[0]
+    if of != modality and of in BUILT_IN_MODALITIES and modality in BUILT_IN_MODALITIES:
+        raise UsageError(f"{name} encodes {of}, not {modality}.", hint=f"Say --modality {of}, or name another encoder.")
+    kind = load_encoder(name)
+    encoder = kind(parse_options(kind.Options, options), device=device)
+    if modality == METADATA and not isinstance(encoder.needs, Text):
+        raise UsageError(f"{name} does not encode text.", "Metadata is text.", "Name an encoder such as text.hashed.")
+    return EncoderHost(name, encoder)
 
 
 class EncoderHost:

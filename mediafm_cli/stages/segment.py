@@ -76,7 +76,7 @@ def segment_title(
     if store.exists() and not overwrite:
         before = read_contents(store)
         shots = _require_same(before, source, settings.segmenter, recorded, dict(segmenter.fingerprint()), store)
-        text = assign_cues(captions.cues, shots.start_s, shots.end_s)
+        text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
         return Outcome(store, "unchanged", f"{len(text)} shots are there already")
@@ -87,7 +87,7 @@ def segment_title(
         progress(Progress(time_s, info.duration_s, "s"))
 
     cut = cut_into_shots(media, segmenter, min_shot_s=settings.min_shot_s, progress=watch)
-    notes = (*cut.report.notes, *captions.notes)
+    notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
     shots = Shots(
         cut.start_s,
         cut.end_s,
@@ -95,7 +95,7 @@ def segment_title(
         cut.end_pts,
         cut.start_frame,
         cut.end_frame,
-        np.array(assign_cues(captions.cues, cut.start_s, cut.end_s), dtype=object),
+        np.array(assign_cues(captions.cues, cut.start_s.tolist(), cut.end_s.tolist()), dtype=object),
         segmenter=settings.segmenter,
         options=recorded,
         fingerprint=dict(segmenter.fingerprint()),

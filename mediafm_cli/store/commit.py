@@ -18,9 +18,9 @@ import numpy as np
 
 from mediafm_cli import __version__
 from mediafm_cli.errors import MediafmError, StoreError
-from mediafm_cli.store.raw import Attribute, Raw, to_raw
+from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
-from mediafm_cli.store.safe_open import SHA256
+from mediafm_cli.store.safe_open import ROOT, SHA256
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, kind_at
 
 TITLE_ID = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
@@ -108,22 +108,24 @@ def _to_bytes(contents: Contents) -> bytes:
             f"{contents.title_id!r} cannot be a title id.", "It is empty, too long, or has control characters."
         )
     order = {kind.place: number for number, kind in enumerate(KINDS)}
+    places = sorted(contents.groups, key=lambda place: (order.get(place.split("/")[0], -1), place))
     with h5py.File("image", "w", driver="core", backing_store=False) as file:
         root: dict[str, Attribute] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "title_id": contents.title_id,
             "created_by": f"mediafm-cli {__version__}",
+            "groups": canonical_json(places),
         }
-        _write_raw(file, Raw(root, {}))
-        for place in sorted(contents.groups, key=lambda place: (order.get(place.split("/")[0], -1), place)):
+        _write_raw(file, Raw(ROOT, root, {}))
+        for place in places:
             group = contents.groups[place]
             kind = kind_at(place)
             if kind is None or type(group) is not kind.group:
                 raise StoreError(f"The format knows no {place} that holds {type(group).__name__}.")
             for fault in group.faults():
                 raise StoreError(f"{place} would not be valid.", f"{fault}.")
-            _write_raw(file.create_group(place), to_raw(group))
+            _write_raw(file.create_group(place), to_raw(place, group))
         file.flush()
         return file.id.get_file_image()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from mediafm_cli.errors import StaleError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, Store
-from mediafm_cli.store.schema import Group, Shots, Source
+from mediafm_cli.store.schema import Encoding, Group, Shots, Source
 
 TIMING = ("start_pts", "end_pts")
 
@@ -33,16 +33,16 @@ def part_sha256(store: Store | Contents, part: str) -> str | None:
         return source.fingerprint
     if name == "metadata":
         return hashlib.sha256(canonical_json(source.metadata).encode()).hexdigest()
-    arrays = to_raw(shots).arrays
+    arrays = to_raw("shots", shots).arrays
     if name == "text":
-        return Raw({}, {"text": arrays["text"]}).sha256()
+        return Raw("shots/text", {}, {"text": arrays["text"]}).sha256()
     streams: dict[str, Attribute] = {
         "video": shots.video_stream,
         "audio": shots.audio_stream,
         "time_base": shots.time_base,
     }
     streams["media"] = source.fingerprint
-    return Raw(streams, {name: arrays[name] for name in TIMING}).sha256()
+    return Raw("shots/timing", streams, {name: arrays[name] for name in TIMING}).sha256()
 
 
 def parts_sha256(store: Store | Contents, parts: Iterable[str]) -> dict[str, str]:
@@ -69,6 +69,12 @@ def require_fresh(store: Store | Contents, place: str, made_from: Mapping[str, s
             f"It was made from {', '.join(stale)}, which changed since.",
             f"Make it again with: {repair}",
         )
+
+
+def encoder_sha256(encoding: Encoding) -> str:
+    """Hash of the encoder, its options and its weights: two encodings that share it can be compared."""
+    made_by = {"encoder": encoding.encoder, "options": encoding.options, "fingerprint": encoding.fingerprint}
+    return hashlib.sha256(canonical_json(made_by).encode()).hexdigest()
 
 
 def _group(store: Store | Contents, place: str) -> Group | None:

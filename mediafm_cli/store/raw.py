@@ -24,12 +24,13 @@ ATTRIBUTE_BYTES = 60_000
 class Raw:
     """A group without its meaning: what HDF5 stores and what the hash covers."""
 
+    place: str
     attributes: Mapping[str, Attribute]
     arrays: Mapping[str, np.ndarray]
 
     def sha256(self) -> str:
-        """Hash of every attribute, and of the name, type, shape and bytes of every array."""
-        digest = hashlib.sha256(canonical_json(dict(self.attributes)).encode())
+        """Hash of the place, every attribute, and the name, type, shape and bytes of every array."""
+        digest = hashlib.sha256(canonical_json([self.place, dict(self.attributes)]).encode())
         for name in sorted(self.arrays):
             values = np.ascontiguousarray(self.arrays[name])
             digest.update(canonical_json([name, values.dtype.str, list(values.shape)]).encode())
@@ -60,8 +61,8 @@ def array_fields(group: type[Group]) -> dict[str, Dataset]:
     return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
 
 
-def to_raw(group: Group) -> Raw:
-    """Take a group apart.
+def to_raw(place: str, group: Group) -> Raw:
+    """Take the group at ``place`` apart.
 
     Raises:
         StoreError: a value does not fit the format: a wrong shape or type, an attribute too long, a text with NUL.
@@ -78,7 +79,7 @@ def to_raw(group: Group) -> Raw:
         name: _text_array(name, getattr(group, name)) if kept.dtype == "text" else _array(kept, getattr(group, name))
         for name, kept in array_fields(type(group)).items()
     }
-    return Raw(attributes, arrays)
+    return Raw(place, attributes, arrays)
 
 
 def from_raw(kind: type[Group], raw: Raw) -> Group:

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from mediafm_cli.errors import StoreError
-from mediafm_cli.store.raw import Raw, from_raw, to_raw
-from mediafm_cli.store.safe_open import HDF5_ERRORS, SHA256, places, read_raw, read_root, safe_open
+from mediafm_cli.store.raw import Raw, canonical_json, from_raw, to_raw
+from mediafm_cli.store.safe_open import HDF5_ERRORS, ROOT, SHA256, places, read_raw, safe_open
 from mediafm_cli.store.schema import METADATA, Embedding, Encoding, Fused, Group, Shots, Source, kind_at
 
 G = TypeVar("G", bound=Group)
@@ -42,7 +42,10 @@ class Contents:
         return replace(self, groups={place: group for place, group in self.groups.items() if place not in dropped})
 
     def digest(self, place: str) -> str:
-        return to_raw(self.groups[place]).sha256()
+        return to_raw(place, self.groups[place]).sha256()
+
+    def encoding(self, modality: str) -> Encoding:
+        return cast(Encoding, self.groups[f"encodings/{modality}"])
 
 
 class Store:
@@ -73,6 +76,13 @@ class Store:
         """The modalities encoded shot by shot, in alphabetical order."""
         names = [place.removeprefix("encodings/") for place in self.places if place.startswith("encodings/")]
         return tuple(name for name in names if name != METADATA)
+
+    def read(self, place: str) -> Group:
+        """Read and verify the group at ``place``, whatever its kind."""
+        kind = kind_at(place)
+        if kind is None:
+            raise StoreError(f"The format knows no {place}.")
+        return self._read(place, kind.group)
 
     @cached_property
     def source(self) -> Source:
@@ -108,8 +118,7 @@ class Store:
 
     def contents(self) -> Contents:
         """Read and verify everything."""
-        kinds = {place: kind_at(place) for place in self.places}
-        return Contents(self.title_id, {place: self._read(place, kind.group) for place, kind in kinds.items() if kind})
+        return Contents(self.title_id, {place: self.read(place) for place in self.places})
 
     def require(self, place: str) -> None:
         """Raise a StoreError that names the stage which makes ``place``, where it is not there."""
@@ -120,19 +129,14 @@ class Store:
 
     @cached_property
     def _root(self) -> Raw:
-        raw = _verified(read_root(self._file))
-        if raw is None:
-            raise self._fault("/", "its content does not match its checksum")
-        return raw
+        root = self._verified(ROOT)
+        if root.attributes["groups"] != canonical_json(self.places):
+            raise self._fault(ROOT, f"its groups should be {root.attributes['groups']}")
+        return root
 
     def _read(self, place: str, kind: type[G]) -> G:
         self.require(place)
-        try:
-            raw = _verified(read_raw(self._file[place]))
-        except HDF5_ERRORS as error:
-            raise self._fault(place, f"HDF5 says: {error}") from error
-        if raw is None:
-            raise self._fault(place, "its content does not match its checksum")
+        raw = self._verified(place)
         try:
             group = cast(G, from_raw(kind, raw))
         except StoreError as error:
@@ -143,6 +147,18 @@ class Store:
         if rows is not None and "shots" in self and rows != self._file["shots/start_s"].shape[0]:
             raise self._fault(place, f"it has {rows} rows for {self._file['shots/start_s'].shape[0]} shots")
         return group
+
+    def _verified(self, place: str) -> Raw:
+        """What is stored at ``place``, less the hash that it was checked against."""
+        try:
+            raw = read_raw(self._file, place)
+        except HDF5_ERRORS as error:
+            raise self._fault(place, f"HDF5 says: {error}") from error
+        attributes = {name: value for name, value in raw.attributes.items() if name != SHA256}
+        bare = Raw(place, attributes, raw.arrays)
+        if bare.sha256() != raw.attributes[SHA256]:
+            raise self._fault(place, "its content does not match its checksum")
+        return bare
 
     def _fault(self, place: str, why: str) -> StoreError:
         hint = "Restore the store from a copy, or make the group again with --overwrite."
@@ -164,12 +180,6 @@ def read_contents(path: Path) -> Contents:
     """Read and verify a whole store."""
     with open_store(path) as store:
         return store.contents()
-
-
-def _verified(raw: Raw) -> Raw | None:
-    attributes = {name: value for name, value in raw.attributes.items() if name != SHA256}
-    bare = Raw(attributes, raw.arrays)
-    return bare if bare.sha256() == raw.attributes[SHA256] else None
 
 
 def _rows(place: str, group: Group) -> int | None:

@@ -23,8 +23,15 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
 """What h5py raises on a damaged file."""
 
-ROOT_ATTRIBUTES: dict[str, Any] = {"format": str, "format_version": int, "title_id": str, "created_by": str}
+ROOT_ATTRIBUTES: dict[str, Any] = {
+    "format": str,
+    "format_version": int,
+    "title_id": str,
+    "created_by": str,
+    "groups": list,
+}
 SHA256 = "content_sha256"
+ROOT = "/"
 MAX_NAMES = 64
 MAX_ROWS = 1_000_000
 MAX_WIDTH = 65_536
@@ -41,7 +48,7 @@ def safe_open(path: Path) -> Iterator[h5py.File]:
     while h5py.h5pl.size():
         h5py.h5pl.remove(0)
     try:
-        file = h5py.File(path, "r", locking=False)
+        file = h5py.File(path, "r")
     except HDF5_ERRORS as error:
         raise _damaged(path, error) from error
     try:
@@ -66,15 +73,11 @@ def places(file: h5py.File) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_raw(group: h5py.Group) -> Raw:
-    """Read every attribute and array of one group that ``safe_open`` has checked, ``content_sha256`` included."""
+def read_raw(file: h5py.File, place: str) -> Raw:
+    """Read every attribute and array at ``place``, ``content_sha256`` included; ``"/"`` is the store itself."""
+    group = file[place]
     attributes = {name: _read_attribute(group, name) for name in group.attrs}
-    return Raw(attributes, {name: group[name][()] for name in group})
-
-
-def read_root(file: h5py.File) -> Raw:
-    """Read the attributes of the store itself."""
-    return Raw({name: _read_attribute(file, name) for name in file.attrs}, {})
+    return Raw(place, attributes, {} if place == ROOT else {name: group[name][()] for name in group})
 
 
 def _require_hdf5(path: Path) -> None:
