@@ -1,0 +1,130 @@
+"""The application: global options, the commands, and the one place where an error becomes a message and exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
+
+import typer
+
+from mediafm_cli import __version__
+from mediafm_cli.cli.commands.ablate import ablate
+from mediafm_cli.cli.commands.check import check
+from mediafm_cli.cli.commands.config import config as config_group
+from mediafm_cli.cli.commands.demo import demo
+from mediafm_cli.cli.commands.embed import embed
+from mediafm_cli.cli.commands.encode import encode
+from mediafm_cli.cli.commands.fuse import fuse
+from mediafm_cli.cli.commands.info import info
+from mediafm_cli.cli.commands.plugins import plugins
+from mediafm_cli.cli.commands.pretrain import pretrain
+from mediafm_cli.cli.commands.run import run
+from mediafm_cli.cli.commands.segment import segment
+from mediafm_cli.cli.configfile import read_config
+from mediafm_cli.cli.console import Console
+from mediafm_cli.cli.plugged import PluggedGroup
+from mediafm_cli.errors import MediafmError
+
+INTERRUPTED = 130
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "run": run,
+    "segment": segment,
+    "encode": encode,
+    "fuse": fuse,
+    "pretrain": pretrain,
+    "embed": embed,
+    "ablate": ablate,
+    "info": info,
+    "check": check,
+}
+
+
+class MediafmGroup(PluggedGroup):
+    """Reports what goes wrong in any command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for command in self.commands.values():
+            for option in command.params:
+                option.show_envvar = False  # type: ignore[attr-defined] # one line of help says it for all
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MediafmError as error:
+            _show_traceback(ctx)
+            Console().fail(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            Console().say("Interrupted. What was finished is kept; run the same command again to go on.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except OSError as error:
+            _show_traceback(ctx)
+            Console().fail(MediafmError(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror}."))
+            raise typer.Exit(1) from error
+
+
+def _show_traceback(ctx: Any) -> None:
+    if ctx.params.get("debug"):
+        traceback.print_exc()
+
+
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    what = f"mediafm stopped on something that it did not expect: {kind.__name__}: {error}"
+    Console().fail(
+        MediafmError(what, "This is a bug.", "Run the command as mediafm --debug … and report what it prints.")
+    )
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"mediafm {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=MediafmGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAFM"},
+)
+
+
+@app.callback()
+def start(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE.toml", help="Defaults of the commands' options.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Films, episodes and clips as shot-level multimodal embeddings that know their context.
+
+    mediafm demo -o demo/
+
+    mediafm run film.mp4 -o stores/ --preset offline
+
+    Every option can be set in the environment: --batch-size of encode is MEDIAFM_ENCODE_BATCH_SIZE.
+    """
+    if not debug:
+        sys.excepthook = _report_bug
+    if config:
+        ctx.default_map = read_config(config, COMMANDS)
+
+
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+app.add_typer(plugins, name="plugins")
+app.add_typer(config_group, name="config")

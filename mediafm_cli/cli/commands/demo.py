@@ -1,0 +1,110 @@
+"""``mediafm demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mediafm_cli.cli import shared
+from mediafm_cli.cli.chain import ChainSettings, run_chain
+from mediafm_cli.cli.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mediafm_cli.synthetic import SyntheticTitle
+
+NEAREST = 5
+SHOWN = 6
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything that the demo makes.")] = Path(
+        "demo"
+    ),
+    titles: Annotated[int, typer.Option(min=2, help="Films to make.")] = 12,
+    shots: Annotated[int, typer.Option(min=4, help="Shots a film.")] = 24,
+    max_steps: shared.MaxSteps = 400,
+    seed: shared.Seed = 0,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Make a small catalogue of films and run the whole chain on it: no download, no key, no GPU.
+
+    mediafm demo -o demo/
+
+    mediafm demo -o demo/ --titles 24 --max-steps 1000
+    """
+    import os
+
+    from mediafm_cli.evaluate.ablate import run_ablation
+    from mediafm_cli.evaluate.results import table, write_results
+    from mediafm_cli.stages.segment import SegmentSettings
+    from mediafm_cli.synthetic import write_catalogue
+
+    console = Console(quiet=quiet)
+    console.say(f"demo: making {titles} films of {shots} shots in {output / 'media'}")
+    films = write_catalogue(output / "media", titles=titles, shots=shots, seed=seed, jobs=os.cpu_count() or 1)
+    stores = {film.path: output / "stores" / f"{film.path.stem}.h5" for film in films}
+    model = output / "model"
+    found = run_chain(
+        stores,
+        {film.path: SegmentSettings(metadata=film.metadata) for film in films},
+        ChainSettings("offline", model, "per-modality", max_steps, seed, "cpu"),
+        Console(quiet=quiet, results=False),
+    )
+    console.say("demo: measuring on the films that the model never saw")
+    ablation = run_ablation(found, model, seed=seed)
+    results = write_results(ablation, output / "ablation")
+    console.result(f"{table(ablation)}\n")
+    for line in compare_neighbours(films, found, model.name):
+        console.result(line)
+    console.result("\nWhat was made:")
+    for what, path in {
+        "films, subtitles, truth": output / "media",
+        "one store a film": output / "stores",
+        "the model": model,
+        "the table above": results[0],
+        "as a plot": results[2],
+    }.items():
+        console.result(f"  {what:<24} {path}")
+
+
+def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], model: str) -> list[str]:
+    """A table of a few shots and their nearest ones in other films, before context and after."""
+    import json
+
+    import numpy as np
+
+    from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike
+    from mediafm_cli.store.read import open_store
+
+    flat, contextual, owners, scenes, names = [], [], [], [], []
+    for film, path in zip(films, stores, strict=True):
+        truth = json.loads(film.truth.read_text("utf-8"))
+        with open_store(path) as store:
+            shots, fused, embedding = store.shots, store.fused, store.embedding(model)
+        middles = (shots.start_frame + shots.end_frame) // 2
+        rows = np.searchsorted(film.end_frame, middles, side="right")
+        kinds = [truth["scene_types"][film.scene[row]] for row in rows]
+        flat.append(fused.vectors)
+        contextual.append(embedding.shots)
+        owners += [film.path.stem] * len(rows)
+        scenes += kinds
+        names += [f"{film.path.stem} {start:4.1f}s {kind}" for start, kind in zip(shots.start_s, kinds, strict=True)]
+    labels = np.asarray(scenes)
+    before = nearest_elsewhere(np.concatenate(flat), owners, NEAREST)
+    after = nearest_elsewhere(np.concatenate(contextual), owners, NEAREST)
+    shown = [int(row) for row in np.linspace(0, len(names) - 1, SHOWN + 2)[1:-1]]
+    width = max(map(len, names))
+    lines = [f"{'a shot':<{width}}   {'nearest elsewhere, before':<{width}}   nearest elsewhere, in context"]
+    lines += [f"{names[row]:<{width}}   {names[before[row, 0]]:<{width}}   {names[after[row, 0]]}" for row in shown]
+    chance = float(np.mean([(labels == label).mean() for label in labels]))
+    alike = f"before {share_alike(before, labels):.0%}, in context {share_alike(after, labels):.0%}"
+    return [
+        *lines,
+        "",
+        f"Of the {NEAREST} nearest shots in other films, this share is of the same kind of scene: "
+        f"{alike}, by chance {chance:.0%}.",
+    ]

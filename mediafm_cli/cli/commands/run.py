@@ -1,0 +1,52 @@
+"""``mediafm run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mediafm_cli.cli import shared
+from mediafm_cli.cli.chain import ChainSettings, run_chain
+from mediafm_cli.cli.console import Console
+from mediafm_cli.cli.inputs import MEDIA_SUFFIXES, find_inputs, refuse_for_many, store_paths
+
+
+def run(
+    media: shared.MediaFiles,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of stores.")],
+    preset: shared.Preset = shared.PRESET,
+    model: Annotated[
+        Path | None, typer.Option(help="A model folder. One is trained there if it holds none. Default: OUTPUT/model.")
+    ] = None,
+    subtitles: shared.Subtitles = None,
+    metadata: shared.Metadata = None,
+    normalize: shared.Normalize = "none",
+    max_steps: shared.MaxSteps = 1000,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    overwrite: shared.Overwrite = False,
+    null: shared.Nul = False,
+    json: shared.Json = False,
+    quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
+) -> None:
+    """Do all of it: segment, encode, fuse, pretrain (unless there is a model), embed. Finished stages are skipped.
+
+    mediafm run film.mp4 -o stores/ --preset offline
+
+    mediafm run episodes/ -o stores/ --model model/
+    """
+    titles = find_inputs(media, MEDIA_SUFFIXES, nul=null)
+    if len(titles) > 1:
+        refuse_for_many(subtitles=subtitles, metadata=metadata)
+    from mediafm_cli.stages.segment import SegmentSettings
+
+    run_chain(
+        store_paths(titles, output),
+        dict.fromkeys(titles, SegmentSettings(subtitles=subtitles, metadata=metadata)),
+        ChainSettings(preset, model or output / "model", normalize, max_steps, seed, device),
+        Console(quiet=quiet, verbose=verbose, as_json=json),
+        overwrite=overwrite,
+    )

@@ -1,0 +1,123 @@
+"""What a person or a script is shown: results on stdout, everything else on stderr, and nothing taken for markup."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mediafm_cli.errors import MediafmError
+    from mediafm_cli.stages.outcome import OnProgress, Progress
+
+PLAIN_EVERY_S = 10.0
+"""Seconds between two lines of progress where stderr is not a terminal."""
+
+
+class Console:
+    """One command's way out.
+
+    Args:
+        quiet: only errors and results. ``verbose``: also what was skipped and why.
+        as_json: results as JSON Lines instead of plain text.
+        results: False for a step in the middle, whose results only the next step wants.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, as_json: bool = False, results: bool = True
+    ) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self.as_json = as_json
+        self.results = results
+        self.stderr = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, line: str, end: str = "\n") -> None:
+        """One line of the result, at once, so that a pipe can go on with it."""
+        if self.results:
+            sys.stdout.write(line + end)
+            sys.stdout.flush()
+
+    def record(self, schema: str, **fields: Any) -> None:
+        """One JSON line of the result. Fields are only ever added to a schema; a removal counts its version up."""
+        self.result(json.dumps({"schema": f"mediafm.{schema}", "version": 1, **fields}, ensure_ascii=False))
+
+    def say(self, line: str) -> None:
+        """What was done; silent when quiet."""
+        if not self.quiet:
+            self.stderr.print(Text(line))
+
+    def detail(self, line: str) -> None:
+        """What only the curious want to know."""
+        if self.verbose:
+            self.stderr.print(Text(line, style="dim"))
+
+    def warn(self, line: str) -> None:
+        if not self.quiet:
+            self.stderr.print(Text.assemble(("warning: ", "yellow"), line))
+
+    def fail(self, error: MediafmError) -> None:
+        """An error: what happened, why, and what to do next, each on a line of its own."""
+        self.stderr.print(Text.assemble(("error: ", "bold red"), error.what))
+        if error.why:
+            self.stderr.print(Text(f"  {error.why}"))
+        if error.hint:
+            self.stderr.print(Text.assemble("  ", ("→ ", "green"), error.hint))
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[OnProgress]:
+        """A bar on a terminal, a line now and then elsewhere, nothing when quiet."""
+        if self.quiet:
+            yield lambda progress: None
+        elif self.stderr.is_terminal:
+            with self._bar(label) as watch:
+                yield watch
+        else:
+            yield self._plain(label)
+
+    @contextmanager
+    def _bar(self, label: str) -> Iterator[OnProgress]:
+        from rich.markup import escape
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=self.stderr, transient=True) as bar:
+            task = bar.add_task(escape(label), total=None, rate="")
+            started = time.monotonic()
+
+            def watch(progress: Progress) -> None:
+                rate = progress.done / max(time.monotonic() - started, 1e-9)
+                shown = f"{progress.done:.0f} {progress.unit}, {rate:.0f}/s"
+                bar.update(task, completed=progress.done, total=progress.total, rate=shown)
+
+            yield watch
+
+    def _plain(self, label: str) -> OnProgress:
+        started = last = time.monotonic()
+
+        def watch(progress: Progress) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < PLAIN_EVERY_S:
+                return
+            last = now
+            rate = progress.done / (now - started)
+            of = f" of {progress.total:.0f}" if progress.total else ""
+            left = f", {(progress.total - progress.done) / rate:.0f} s left" if progress.total and rate else ""
+            self.say(f"{label}: {progress.done:.0f}{of} {progress.unit}, {rate:.1f}/s{left}")
+
+        return watch

@@ -1,0 +1,61 @@
+"""Run one stage over many titles: one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError
+
+if TYPE_CHECKING:
+    from mediafm_cli.cli.console import Console
+    from mediafm_cli.stages.outcome import OnProgress, Outcome
+
+
+def run_over_titles(
+    stage: str,
+    titles: Sequence[Path],
+    work: Callable[[Path, OnProgress], Outcome],
+    console: Console,
+    *,
+    nul: bool = False,
+) -> list[Path]:
+    """Call ``work`` on each title and print the path of each store as it is finished; the stores.
+
+    Raises:
+        MediafmError: the error of the only title.
+        SomeTitlesFailedError: some of several failed; each was reported when it did.
+        PluginError: the encoder itself is broken, so that no other title can fare better.
+    """
+    stores, failed = [], []
+    for number, title in enumerate(titles, 1):
+        label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if len(titles) > 1 else "")
+        try:
+            with console.progress(label) as progress:
+                outcome = work(title, progress)
+        except PluginError:
+            raise
+        except MediafmError as error:
+            if len(titles) == 1:
+                raise
+            console.fail(error)
+            failed.append(title)
+            continue
+        _show(stage, outcome, console, nul)
+        stores.append(outcome.store)
+    if failed:
+        names = ", ".join(str(title) for title in failed)
+        raise SomeTitlesFailedError(f"{len(failed)} of {len(titles)} titles failed: {names}.", "The others are done.")
+    return stores
+
+
+def _show(stage: str, outcome: Outcome, console: Console, nul: bool) -> None:
+    console.say(f"{stage} {outcome.store}: {outcome.status}: {outcome.summary}")
+    for note in outcome.notes:
+        console.warn(f"{outcome.store}: {note}")
+    if console.as_json:
+        fields = {"store": str(outcome.store), "status": outcome.status, "summary": outcome.summary}
+        console.record("outcome", stage=stage, **fields, notes=list(outcome.notes))
+    else:
+        console.result(str(outcome.store), "\0" if nul else "\n")

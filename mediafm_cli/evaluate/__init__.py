@@ -1,0 +1,1 @@
+"""Measure what context adds: predictors of a hidden shot, scores, and the ablation that compares them."""

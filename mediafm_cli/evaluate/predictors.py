@@ -1,0 +1,108 @@
+"""Ways to say what a hidden shot holds: copies and means, which need no training, and the transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mediafm_cli.model.baselines import copied_neighbours
+from mediafm_cli.model.batch import collate
+from mediafm_cli.model.title import Block, Title
+from mediafm_cli.model.transformer import MediaFM
+
+WINDOW = 2
+"""Shots on each side that the window mean takes in."""
+
+Predict = Callable[[Title, np.ndarray], np.ndarray]
+"""Title and bool [n] of its hidden shots → float32 [hidden shots, D]. It never looks at what the hidden shots hold."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One row of the ablation.
+
+    Attributes:
+        name: as the table shows it.
+        predict: the prediction. Its length does not matter, only its direction.
+        block: the one modality that it speaks of, by which alone hidden shots are told apart; None for all.
+    """
+
+    name: str
+    predict: Predict
+    block: Block | None = None
+
+
+def flat_predictors(blocks: Sequence[Block]) -> Iterator[Predictor]:
+    """No context beyond the nearest visible shot: its vector stands for the hidden one, one modality alone or all."""
+    for block in blocks:
+        yield Predictor(f"{block.name} flat", _copy_block(block), block)
+    yield Predictor("all flat", lambda title, hidden: copied_neighbours(title.vectors, hidden))
+
+
+def mean_predictor(mean: np.ndarray) -> Predictor:
+    """The mean fused vector of the training titles, for every shot."""
+    return Predictor("mean vector", lambda _, hidden: np.tile(mean, (int(hidden.sum()), 1)))
+
+
+def window_predictor() -> Predictor:
+    """The mean of the visible shots at most ``WINDOW`` away; the nearest one where all of these are hidden."""
+    return Predictor(f"window mean ±{WINDOW}", _window_mean)
+
+
+def model_predictor(name: str, model: MediaFM) -> Predictor:
+    """The transformer, with [MASK] in the place of the hidden shots."""
+    return Predictor(name, lambda title, hidden: predict_hidden(model, title, hidden))
+
+
+def zeroed_predictor(model: MediaFM, column: int) -> Predictor:
+    """The transformer, shown titles in which one modality is absent everywhere."""
+    block = model.config.layout.blocks[column]
+    name = f"trained, {block.name} zeroed"
+    return Predictor(name, lambda title, hidden: predict_hidden(model, without_modality(title, block, column), hidden))
+
+
+@torch.inference_mode()
+def predict_hidden(model: MediaFM, title: Title, hidden: np.ndarray) -> np.ndarray:
+    """What ``model`` predicts for the hidden shots; a long title is run in consecutive windows, as in training."""
+    model.eval()
+    size = model.config.max_shots
+    found = []
+    for start in range(0, len(title), size):
+        window = title.window(start, start + size)
+        mask = hidden[start : start + size]
+        output = model(collate([window], model.config, [mask]).to(model.device))
+        found.append(output.predicted[0].float().cpu().numpy()[mask])
+    return np.concatenate(found)
+
+
+def without_modality(title: Title, block: Block, column: int) -> Title:
+    """The title as it would have been fused if no shot had the modality: its block zero, rows of norm 1 again."""
+    vectors = np.array(title.vectors, dtype=np.float32)
+    vectors[:, block.start : block.stop] = 0
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    present = title.present.copy()
+    present[:, column] = False
+    return Title(title.title_id, unit, present, title.metadata, title.fingerprint)
+
+
+def _copy_block(block: Block) -> Predict:
+    def predict(title: Title, hidden: np.ndarray) -> np.ndarray:
+        only = np.zeros_like(title.vectors)
+        only[:, block.start : block.stop] = title.vectors[:, block.start : block.stop]
+        return copied_neighbours(only, hidden)
+
+    return predict
+
+
+def _window_mean(title: Title, hidden: np.ndarray) -> np.ndarray:
+    predicted = copied_neighbours(title.vectors, hidden)
+    for row, shot in enumerate(np.flatnonzero(hidden)):
+        near = slice(max(0, shot - WINDOW), shot + WINDOW + 1)
+        visible = ~hidden[near] & title.vectors[near].any(axis=1)
+        if visible.any():
+            predicted[row] = title.vectors[near][visible].mean(axis=0)
+    return predicted

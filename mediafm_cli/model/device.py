@@ -1,0 +1,27 @@
+"""Choose where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from mediafm_cli.errors import UsageError
+
+
+def find_device(name: str) -> torch.device:
+    """``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: there is no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"There is no device {name!r}.", "It can be: auto, cpu, cuda, cuda:N.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"There is no device {name!r}.", "It can be: auto, cpu, cuda, cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        why = f"torch finds {torch.cuda.device_count()} GPUs on this machine."
+        raise UsageError(f"There is no device {name!r}.", why, "Use --device auto or --device cpu.")
+    return device
