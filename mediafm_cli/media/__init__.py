@@ -1,0 +1,1 @@
+"""Everything that reads media: container, probe, frames, sound and captions, all through PyAV."""

@@ -1,0 +1,59 @@
+"""The default shot-boundary detector: hard cuts, dissolves and fades from small frames, with no weights.
+
+Hard cuts start from the two-frame difference of PySceneDetect's content detectors, and differ in what a jump is held
+against: the contrast of the pictures, the jumps around it, and whether the old picture comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mediafm_cli.api import Boundary, Segmenter, Thumbnail
+from mediafm_cli.segmenters.cuts import CutFinder, CutOptions
+from mediafm_cli.segmenters.transitions import TransitionFinder, TransitionOptions
+
+
+class ContentSegmenter(Segmenter):
+    """Finds cuts, dissolves and fades; keeps at most 65 small frames."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """What may be set; the rest is in ``CutOptions`` and ``TransitionOptions``.
+
+        Attributes:
+            contrast: least jump of a cut, as a share of the picture's contrast; lower finds more.
+            ratio: least jump of a cut, as a multiple of the mean jump of the four frames around it; lower finds more.
+            gradual: look for dissolves and fades too.
+        """
+
+        contrast: float = CutOptions.contrast
+        ratio: float = CutOptions.ratio
+        gradual: bool = True
+
+    def detect(self, frames: Iterator[Thumbnail]) -> Iterator[Boundary]:
+        cuts = CutFinder(CutOptions(contrast=self.options.contrast, ratio=self.options.ratio))
+        transitions = TransitionFinder(TransitionOptions())
+        found: list[Boundary] = []
+        for thumbnail in frames:
+            rgb = thumbnail.rgb.astype(np.float32)
+            cut = cuts.push(thumbnail.frame, rgb)
+            if cut is not None:
+                found.append(cut)
+            if self.options.gradual:
+                found.extend(transitions.push(thumbnail.frame, rgb))
+                settled = transitions.settled
+            else:
+                settled = thumbnail.frame - CutOptions.lasting
+            yield from sorted((boundary for boundary in found if boundary.frame < settled), key=_frame_of)
+            found = [boundary for boundary in found if boundary.frame >= settled]
+        yield from sorted([*found, *cuts.finish(), *transitions.finish()], key=_frame_of)
+
+    def fingerprint(self) -> Mapping[str, str]:
+        return {"version": "1"}
+
+
+def _frame_of(boundary: Boundary) -> int:
+    return boundary.frame

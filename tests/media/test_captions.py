@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from media_clips import panning_pictures, write_video
+
+from mediafm_cli.errors import MediaError
+from mediafm_cli.media.captions import Captions, Cue, assign_cues, find_captions
+from mediafm_cli.media.probe import MediaInfo, probe
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\n{text}\n\n"
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory: pytest.TempPathFactory) -> MediaInfo:
+    return probe(write_video(tmp_path_factory.mktemp("film") / "film.mp4", panning_pictures(5)))
+
+
+def read(info: MediaInfo, folder: Path, name: str, content: str | bytes) -> Captions:
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return find_captions(folder / "film.mp4", info, file)
+
+
+VTT = "WEBVTT\n\nNOTE not words\n\nintro\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hello there\n"
+ASS = """[Script Info]
+ScriptType: v4.00+
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Comment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,no
+Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\an8}Hello\\hthere
+"""
+TTML = """<tt xmlns="http://www.w3.org/ns/ttml"><body><div>
+<p begin="1s" end="00:00:02.500">Hello <span>there</span></p>
+</div></body></tt>"""
+SAMI = """<SAMI><BODY>
+<SYNC Start=1000><P Class=ENCC>Hello there<SYNC Start=2500><P Class=ENCC>&nbsp;
+</BODY></SAMI>"""
+BOMB = """<!DOCTYPE tt [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
+<tt><body><p begin="1s" end="2s">&b;</p></body></tt>"""
+LEAK = """<!DOCTYPE tt [<!ENTITY a SYSTEM "file:///etc/passwd">]>
+<tt><body><p begin="1s" end="2s">&a;</p></body></tt>"""
+COMMENTED = """WEBVTT
+
+STYLE
+::cue { color: red }
+
+00:01.000 --> 00:02.000
+One
+
+NOTE secret
+
+last
+00:03.000 --> 00:04.000
+Two
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.srt", SRT.format(text="Hello there")),
+        ("a.vtt", VTT),
+        ("a.ass", ASS),
+        ("a.sub", "{25}{62}Hello there\n"),
+        ("a.ttml", TTML),
+        ("a.smi", SAMI),
+    ],
+)
+def test_every_format_gives_the_same_cue(info: MediaInfo, tmp_path: Path, name: str, content: str) -> None:
+    (cue,) = read(info, tmp_path, name, content).cues
+
+    assert cue.text == "Hello there"
+    assert cue.start_s == pytest.approx(1.0)
+    assert 2.0 <= cue.end_s <= 2.5
+
+
+@pytest.mark.parametrize(("encoding", "notes"), [("utf-8", 0), ("utf-8-sig", 0), ("utf-16", 0), ("cp1252", 1)])
+def test_every_encoding_gives_the_same_words(info: MediaInfo, tmp_path: Path, encoding: str, notes: int) -> None:
+    captions = read(info, tmp_path, "a.srt", SRT.format(text="Où est l’été ?").encode(encoding))
+
+    assert captions.cues[0].text == "Où est l’été ?"
+    assert len(captions.notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("<i>Hi</i>", "Hi"),
+        ('<font color="#fff">Hi</font>', "Hi"),
+        ("{\\an8}Hi", "Hi"),
+        ("[door slams]", "[door slams]"),
+        ("one\n  two", "one\ntwo"),
+        ("Tom &amp; Ann", "Tom & Ann"),
+        ("3 < 4", "3 < 4"),
+    ],
+)
+def test_markup_goes_and_words_stay(info: MediaInfo, tmp_path: Path, written: str, meant: str) -> None:
+    assert read(info, tmp_path, "a.srt", SRT.format(text=written)).cues[0].text == meant
+
+
+def test_a_webvtt_comment_is_not_part_of_the_cue_before(info: MediaInfo, tmp_path: Path) -> None:
+    assert [cue.text for cue in read(info, tmp_path, "a.vtt", COMMENTED).cues] == ["One", "Two"]
+
+
+def test_cues_are_sorted_and_empty_ones_dropped(info: MediaInfo, tmp_path: Path) -> None:
+    text = (
+        "1\n00:00:05,000 --> 00:00:06,000\nlate\n\n2\n00:00:01,000 --> 00:00:09,000\nlong\n\n"
+        "3\n00:00:02,000 --> 00:00:03,000\n<i></i>\n\n4\n00:00:04,000 --> 00:00:03,000\nbackwards\n\n"
+    )
+
+    assert [cue.text for cue in read(info, tmp_path, "a.srt", text).cues] == ["long", "late"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        ("00:00:02:12", "75f", (2.5, 3.125)),  # 24 frames a second
+        ("20000t", "30000t", (2.0, 3.0)),  # 10000 ticks a second
+        ("0.5m", "1h", (30.0, 3600.0)),
+        ("1500ms", "2.25s", (1.5, 2.25)),
+    ],
+)
+def test_ttml_times(info: MediaInfo, tmp_path: Path, begin: str, end: str, expected: tuple[float, float]) -> None:
+    document = (
+        '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter" ttp:frameRate="24" '
+        f'ttp:tickRate="10000"><body><div><p begin="{begin}" end="{end}">Hi<br/>there</p></div></body></tt>'
+    )
+
+    (cue,) = read(info, tmp_path, "a.dfxp", document).cues
+
+    assert (cue.start_s, cue.end_s) == pytest.approx(expected)
+    assert cue.text == "Hi\nthere"
+
+
+def test_ttml_times_count_from_the_enclosing_element(info: MediaInfo, tmp_path: Path) -> None:
+    document = '<tt xmlns="http://www.w3.org/ns/ttml"><body begin="10s"><p begin="1s" dur="2s">Hi</p></body></tt>'
+
+    (cue,) = read(info, tmp_path, "a.ttml", document).cues
+
+    assert (cue.start_s, cue.end_s) == (11.0, 13.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bomb.ttml", BOMB),
+        ("leak.ttml", LEAK),
+        ("deep.ttml", "<tt>" + "<div>" * 5000 + "</div>" * 5000 + "</tt>"),
+        ("half.ttml", "<tt><body>"),
+        ("page.ttml", "<html><body>Hi</body></html>"),
+        ("prose.srt", "Dear diary, nothing happened today.\n"),
+        ("vobsub.sub", b"\x00\x00\x01\xba" * 100),
+        ("binary.srt", bytes(range(256)) * 10),
+    ],
+)
+def test_what_is_no_subtitle_file_is_refused(info: MediaInfo, tmp_path: Path, name: str, content: str | bytes) -> None:
+    with pytest.raises(MediaError, match=name):
+        read(info, tmp_path, name, content)
+
+
+def test_a_subtitle_file_beyond_the_bound_is_refused(info: MediaInfo, tmp_path: Path) -> None:
+    with (tmp_path / "big.srt").open("wb") as file:
+        file.truncate((32 << 20) + 1)
+
+    with pytest.raises(MediaError, match="too large"):
+        find_captions(tmp_path / "film.mp4", info, tmp_path / "big.srt")
+
+
+def test_a_missing_subtitle_file_is_an_error(info: MediaInfo, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"nope\.srt is not a file"):
+        find_captions(tmp_path / "film.mp4", info, tmp_path / "nope.srt")
+
+
+@pytest.mark.parametrize(
+    ("beside", "language", "source"),
+    [
+        (["film.srt", "film.en.srt"], None, "sidecar:film.srt"),
+        (["film.fr.srt", "film.en.srt"], None, "sidecar:film.en.srt"),
+        (["film.fr.srt", "film.en.srt"], "fr", "sidecar:film.fr.srt"),
+        (["film.srt", "film.fre.srt"], "fr", "sidecar:film.fre.srt"),
+        (["film.srt", "film.en.srt"], "fr", "sidecar:film.srt"),
+        (["film.en.srt"], "fr", "none"),
+        (["film.en.forced.srt", "film.en.sdh.srt"], "eng", "sidecar:film.en.sdh.srt"),
+        (["FILM.SRT"], None, "sidecar:FILM.SRT"),
+        (["film2.srt", "other.srt", "film.txt"], None, "none"),
+    ],
+)
+def test_a_sidecar_is_chosen_by_name_and_language(
+    info: MediaInfo, tmp_path: Path, beside: list[str], language: str | None, source: str
+) -> None:
+    for name in beside:
+        (tmp_path / name).write_text(SRT.format(text="Hi"))
+
+    assert find_captions(tmp_path / "film.mp4", info, language=language).source == source
+
+
+def test_a_file_given_comes_before_a_sidecar(info: MediaInfo, tmp_path: Path) -> None:
+    (tmp_path / "film.srt").write_text(SRT.format(text="beside"))
+
+    captions = read(info, tmp_path, "mine.srt", SRT.format(text="given"))
+
+    assert (captions.source, captions.cues[0].text) == ("file:mine.srt", "given")
+
+
+def test_a_broken_sidecar_is_passed_over_with_a_note(info: MediaInfo, tmp_path: Path) -> None:
+    (tmp_path / "film.sub").write_bytes(b"\x00\x00\x01\xba" * 100)
+    (tmp_path / "film.zz.srt").write_text(SRT.format(text="Hi"))
+
+    captions = find_captions(tmp_path / "film.mp4", info)
+
+    assert captions.source == "sidecar:film.zz.srt"
+    assert "film.sub" in captions.notes[0]
+
+
+def test_text_inside_the_film_is_read(media: Path) -> None:
+    film = media / "nasa_13013.mp4"
+
+    captions = find_captions(film, probe(film))
+
+    assert captions.source == "stream:2"
+    assert captions.cues[0] == Cue(0.21, 4.26, "NAR: This is the optical and science segment of the Webb")
+    assert "NASA’s Goddard" in captions.cues[2].text
+
+
+def test_pictures_of_text_are_passed_over_with_a_note(media: Path) -> None:
+    film = media / "popeye_pgs_T00-1.mkv"
+
+    captions = find_captions(film, probe(film))
+
+    assert (captions.cues, captions.source) == ((), "none")
+    assert "pictures, not text" in captions.notes[0]
+
+
+def test_real_subtitle_files_are_read(info: MediaInfo, media: Path) -> None:
+    webvtt = find_captions(media / "x.mp4", info, media / "elephantsdream.en.vtt")
+    srt = find_captions(media / "x.mp4", info, media / "popeye_T00-1.eng.srt")
+
+    assert len(webvtt.cues) == (media / "elephantsdream.en.vtt").read_text().count("-->")
+    assert len(srt.cues) == (media / "popeye_T00-1.eng.srt").read_text(encoding="utf-8-sig").count("-->")
+
+
+@pytest.mark.parametrize(
+    ("cue", "owners"),
+    [
+        ((1.0, 3.0), [0]),
+        ((4.9, 8.0), [1]),  # 0.1 s of the first shot: neither 0.2 s nor half
+        ((4.8, 8.0), [0, 1]),  # exactly 0.2 s
+        ((4.0, 16.0), [0, 1, 2]),
+        ((4.95, 5.05), [0, 1]),  # half of it in each
+        ((4.96, 5.05), [1]),  # more than half in the second
+        ((9.96, 15.0), [2]),
+        ((14.9, 99.0), [2]),  # only 0.1 s of any shot, so the one that it overlaps most
+        ((20.0, 21.0), []),  # after the title
+    ],
+)
+def test_a_cue_belongs_to_the_shots_it_overlaps(cue: tuple[float, float], owners: list[int]) -> None:
+    texts = assign_cues([Cue(*cue, "words")], [0.0, 5.0, 10.0], [5.0, 10.0, 15.0])
+
+    assert [number for number, text in enumerate(texts) if text] == owners
+
+
+def test_the_cues_of_a_shot_are_joined_in_order_of_time() -> None:
+    cues = [Cue(3, 4, "second"), Cue(1, 2, "first"), Cue(1, 9, "long")]
+
+    assert assign_cues(cues, [0.0, 5.0], [5.0, 10.0]) == ["first\nlong\nsecond", "long"]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_clips import panning_pictures, write_film, write_video
+
+from mediafm_cli.errors import MediaError
+from mediafm_cli.media.container import open_media
+from mediafm_cli.media.fingerprint import fingerprint_file
+from mediafm_cli.media.probe import probe, require_video
+
+MIB = 1 << 20
+
+
+def test_fingerprint_is_the_hash_of_size_and_three_pieces(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).bytes(5 * MIB + 3)
+    (tmp_path / "a").write_bytes(data)
+    middle = (len(data) - MIB) // 2
+    pieces = data[:MIB] + data[middle : middle + MIB] + data[-MIB:]
+
+    assert fingerprint_file(tmp_path / "a") == hashlib.sha256(f"{len(data)}\n".encode() + pieces).hexdigest()
+
+
+def test_fingerprint_of_a_small_file_covers_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"film")
+
+    assert fingerprint_file(tmp_path / "a") == hashlib.sha256(b"4\nfilm").hexdigest()
+
+
+def test_fingerprint_of_a_missing_file_is_a_media_error(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot be read"):
+        fingerprint_file(tmp_path / "a")
+
+
+def test_width_is_that_of_square_pixels(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "wide.mp4", panning_pictures(5), aspect=Fraction(4, 3))
+
+    video = probe(film).video
+
+    assert video is not None
+    assert (video.width, video.height) == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "rotation"),
+    [("rot90.mov", (320, 568), 90), ("fire2_vfr_rot180.mp4", (1280, 720), 180), ("sintel_10s.mp4", (640, 360), 0)],
+)
+def test_size_is_as_displayed(media: Path, name: str, size: tuple[int, int], rotation: int) -> None:
+    video = probe(media / name).video
+
+    assert video is not None
+    assert (video.width, video.height, video.rotation) == (*size, rotation)
+
+
+def test_the_best_streams_are_chosen_not_the_first(media: Path) -> None:
+    info = probe(media / "nasa_13013.mp4")
+
+    assert (info.video_index, info.audio_index) == (3, 4)
+    assert info.video is not None
+    assert info.video.frame_rate == "30000/1001"
+
+
+def test_bitmap_subtitles_are_told_from_text(media: Path) -> None:
+    pictures = probe(media / "popeye_pgs_T00-1.mkv").streams[1]
+    text = probe(media / "nasa_13013.mp4").streams[2]
+
+    assert (pictures.bitmap, pictures.language, text.bitmap) == (True, "eng", False)
+
+
+def test_sound_alone_has_no_video(media: Path) -> None:
+    assert probe(media / "jfk.flac").video is None
+
+    with (
+        open_media(media / "jfk.flac") as container,
+        pytest.raises(MediaError, match=r"has no video. It holds 1 × audio"),
+    ):
+        require_video(media / "jfk.flac", container)
+
+
+def test_start_is_that_of_the_earliest_stream(tmp_path: Path) -> None:
+    film = write_film(
+        tmp_path / "late.mkv", panning_pictures(25), np.zeros(48_000), video_start_s=2.0, audio_start_s=1.0
+    )
+
+    assert probe(film).start_s == pytest.approx(1.0, abs=0.001)
+
+
+def test_a_duration_that_is_not_declared_is_none(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "live.mkv", panning_pictures(10), container_options={"live": "1"})
+
+    assert probe(film).duration_s is None

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediafm_cli.api import Boundary, Thumbnail
+from mediafm_cli.media.container import open_media
+from mediafm_cli.media.decoding import VideoPass
+from mediafm_cli.media.probe import require_video
+from mediafm_cli.media.thumbnails import read_thumbnails
+from mediafm_cli.segmenters.content import ContentSegmenter
+from mediafm_cli.segmenters.score import CutScore, score_cuts
+
+Film = list[np.ndarray]
+FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def clips(media: Path) -> dict[str, tuple[Film, dict]]:
+    """Thumbnails and truth of every hand-checked stream."""
+    truth = json.loads((media / "cuts.json").read_text())["clips"]
+    return {name: (read_clip(media, name), clip) for name, clip in truth.items()}
+
+
+def read_clip(media: Path, name: str) -> Film:
+    file, _, stream = name.partition("#stream")
+    with open_media(media / file) as container:
+        video = container.streams[int(stream)] if stream else require_video(media / file, container)
+        return [thumbnail.rgb for _, thumbnail in read_thumbnails(VideoPass(container, video), (64, 36))]
+
+
+def detect(film: Sequence[np.ndarray]) -> list[Boundary]:
+    thumbnails = (Thumbnail(number, number / 24, picture) for number, picture in enumerate(film))
+    return list(ContentSegmenter().detect(thumbnails))
+
+
+def hard_cuts(film: Sequence[np.ndarray]) -> list[int]:
+    return [boundary.frame for boundary in detect(film) if boundary.kind == "cut"]
+
+
+def still(seed: int, count: int = FRAMES) -> Film:
+    """A picture of blocks, held."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    return [blocks.repeat(4, axis=0).repeat(4, axis=1)] * count
+
+
+def blend(one: np.ndarray, other: np.ndarray, count: int) -> Film:
+    shares = np.arange(1, count + 1) / (count + 1)
+    return [((1 - share) * one + share * other).astype(np.uint8) for share in shares]
+
+
+def total(clips: dict[str, tuple[Film, dict]], tolerance: int, grade: str = "plain") -> CutScore:
+    score = CutScore(0, (), ())
+    for film, truth in clips.values():
+        graded = [GRADES[grade](picture) for picture in film]
+        score += score_cuts(hard_cuts(graded), truth["hard_cuts"], tolerance)
+    return score
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    return np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+
+
+GRADES = {
+    "plain": lambda picture: picture,
+    "dark": lambda picture: picture // 3,
+    "pale": lambda picture: (picture * 0.4 + 80).astype(np.uint8),
+    "grey": grey,
+    "grey and dark": lambda picture: grey(picture) // 2,
+}
+
+
+@pytest.mark.parametrize("tolerance", [0, 1, 2])
+def test_hard_cuts_of_real_films_are_found(clips: dict[str, tuple[Film, dict]], tolerance: int) -> None:
+    score = total(clips, tolerance)
+
+    assert score.f1 >= 0.97, score
+
+
+@pytest.mark.parametrize("grade", ["dark", "pale", "grey", "grey and dark"])
+def test_hard_cuts_are_found_in_dark_pale_and_grey_films(clips: dict[str, tuple[Film, dict]], grade: str) -> None:
+    score = total(clips, 0, grade)
+
+    assert score.f1 >= 0.94, score
+
+
+def test_what_passes_before_the_lens_is_no_cut(clips: dict[str, tuple[Film, dict]]) -> None:
+    assert detect(clips["caminandes_10s.mp4"][0]) == []
+
+
+@pytest.mark.parametrize(("name", "middle"), [("nasa_13013.mp4", 164), ("nasa_13013.mp4#stream0", 138)])
+def test_a_real_dissolve_is_found_at_its_middle(clips: dict[str, tuple[Film, dict]], name: str, middle: int) -> None:
+    (dissolve,) = [boundary for boundary in detect(clips[name][0]) if boundary.kind == "gradual"]
+
+    assert abs(dissolve.frame - middle) <= 2
+    assert dissolve.first < dissolve.frame < dissolve.last
+
+
+@pytest.mark.parametrize("name", ["bbb_480p_30s.mp4", "bbb_0_30_vp8.webm"])
+def test_a_fade_in_that_opens_the_film_and_logos_are_no_boundary(
+    clips: dict[str, tuple[Film, dict]], name: str
+) -> None:
+    film, truth = clips[name]
+
+    assert [boundary.frame for boundary in detect(film)] == truth["hard_cuts"]
+
+
+def test_a_cut_between_two_stills_is_found() -> None:
+    assert hard_cuts(still(1) + still(2)) == [FRAMES]
+
+
+@pytest.mark.parametrize("last", [5, 6, 20])
+def test_a_cut_near_the_end_is_found(last: int) -> None:
+    assert hard_cuts(still(1) + still(2, last)) == [FRAMES]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_a_flash_is_no_cut(length: int) -> None:
+    white = [np.full((36, 64, 3), 255, np.uint8)] * length
+
+    assert hard_cuts(still(1) + white + still(1)) == []
+
+
+@pytest.mark.parametrize("length", [8, 13, 24, 45, 60])
+def test_a_dissolve_is_found_once(length: int) -> None:
+    one, other = still(1), still(2)
+
+    (found,) = detect(one + blend(one[0], other[0], length) + other)
+
+    assert found.kind == "gradual"
+    assert abs(found.frame - (FRAMES + length / 2)) <= 3
+
+
+def test_a_fade_through_black_is_one_boundary() -> None:
+    one, other, black = still(1), still(2), np.zeros((36, 64, 3), np.uint8)
+    film = one + blend(one[0], black, 20) + [black] * 6 + blend(black, other[0], 20) + other
+
+    (found,) = detect(film)
+
+    assert found.kind == "gradual"
+    assert FRAMES + 20 <= found.frame <= FRAMES + 28
+
+
+def test_a_fade_out_that_ends_the_film_is_no_boundary() -> None:
+    one, black = still(1), np.zeros((36, 64, 3), np.uint8)
+
+    assert detect(one + blend(one[0], black, 24) + [black] * 12) == []
+
+
+def test_boundaries_come_in_order_and_soon_after_their_frame() -> None:
+    seen: list[int] = []
+    film = [picture for seed in range(20) for picture in still(seed, 40)]
+
+    def look() -> Iterator[Thumbnail]:
+        for number, picture in enumerate(film):
+            seen.append(number)
+            yield Thumbnail(number, number / 24, picture)
+
+    delays = []
+    frames = []
+    for boundary in ContentSegmenter().detect(look()):
+        frames.append(boundary.frame)
+        delays.append(len(seen) - boundary.frame)
+
+    assert frames == list(range(40, 800, 40))
+    assert max(delays) <= 130
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_titles_of_hardly_any_frames_have_no_boundary(count: int) -> None:
+    assert detect(still(1, count)) == []
+
+
+def test_gradual_transitions_can_be_left_out() -> None:
+    one, other = still(1), still(2)
+    film = one + blend(one[0], other[0], 24) + other + one
+    segmenter = ContentSegmenter(ContentSegmenter.Options(gradual=False))
+
+    found = list(segmenter.detect(Thumbnail(number, 0.0, picture) for number, picture in enumerate(film)))
+
+    assert [boundary.frame for boundary in found] == [2 * FRAMES + 24]
