@@ -1,0 +1,1 @@
+"""Pretraining: sequences, optimisers, checkpoints and the loop."""

@@ -1,0 +1,98 @@
+"""``metrics.jsonl``: one line a step. It holds no times, so a run and its repetition write the same file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mediafm_cli.model.atomic import unwritable, write_atomically
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the model does on titles that it never learned from, at masked shots that are the same each time.
+
+    Attributes:
+        loss: mean cosine distance. ``cosine``: mean cosine by modality, where it is present.
+        skill_over_mean: 1 − loss / loss of the mean vector of the training titles; 0 is no better, 1 is perfect.
+        skill_over_neighbour: the same against a copy of the nearest shot that is not masked.
+    """
+
+    loss: float
+    cosine: Mapping[str, float]
+    skill_over_mean: float
+    skill_over_neighbour: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One step.
+
+    Attributes:
+        step: steps done, from 1. ``steps``: steps of the whole run.
+        loss: mean cosine distance at the masked shots. ``cosine``: mean cosine by modality, where it is present.
+        lr: of AdamW. ``grad_norm``: before clipping. ``shots``: shots in the batch.
+        validation: where this step validates.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    cosine: Mapping[str, float]
+    lr: float
+    grad_norm: float
+    shots: int
+    validation: Validation | None
+
+
+class MetricsLog:
+    """Appends to ``metrics.jsonl``, from a given step on: later lines, of a run that was cut off, are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        if path.exists():
+            kept = [line for line in path.read_bytes().splitlines(keepends=True) if _step(line) <= step]
+            write_atomically(path, b"".join(kept))
+        try:
+            self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, metrics: Metrics) -> None:
+        line: dict[str, Any] = asdict(metrics)
+        del line["steps"]  # it may grow with --resume
+        if metrics.validation is None:
+            del line["validation"]
+        try:
+            self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+    def sync(self) -> None:
+        """Make what was appended last, before a checkpoint says that these steps are done."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+
+def _step(line: bytes) -> float:
+    """The step of a line; infinite where a crash cut it off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

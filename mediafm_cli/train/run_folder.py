@@ -1,0 +1,81 @@
+"""The folder of a run: the model when it is done, ``metrics.jsonl``, and ``checkpoints/`` on the way."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mediafm_cli.errors import TrainingError, UsageError
+from mediafm_cli.model.atomic import TEMPORARY, unwritable
+from mediafm_cli.model.folder import CONFIG, WEIGHTS
+from mediafm_cli.train.checkpoints import remove_leftovers
+
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+FILES = (CONFIG, WEIGHTS, METRICS)
+OWN = frozenset({CHECKPOINTS, *FILES, *(TEMPORARY.format(name=name) for name in FILES)})
+"""Everything that a run makes. ``overwrite`` removes nothing else."""
+
+
+@contextmanager
+def open_run(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold the folder of a run, made ready: empty, or with what ``resume`` goes on from.
+
+    Raises:
+        UsageError: ``resume`` and ``overwrite`` together.
+        TrainingError: another process holds it, it is not empty and neither was asked for, or ``overwrite`` would have
+            to remove what is not of a run.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other.", "One goes on, the other starts anew.")
+    with _lock(folder):
+        try:
+            _prepare(folder, resume, overwrite)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """A lock on the folder itself: it leaves no file behind, and ends with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        _require_lock(folder, handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _require_lock(folder: Path, handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TrainingError(f"{folder} is in use.", "Another process trains there.", "Wait for it to end.") from error
+
+
+def _prepare(folder: Path, resume: bool, overwrite: bool) -> None:
+    if overwrite:
+        _clear(folder)
+    elif not resume and any(folder.iterdir()):
+        hint = "Go on with --resume, start anew with --overwrite, or choose another folder."
+        raise TrainingError(f"{folder} is not empty.", hint=hint)
+    (folder / CHECKPOINTS).mkdir(exist_ok=True)
+    remove_leftovers(folder / CHECKPOINTS)
+
+
+def _clear(folder: Path) -> None:
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in OWN)
+    if strangers:
+        why = f"It holds {', '.join(strangers[:3])}, which no run has made."
+        raise TrainingError(f"{folder} is not overwritten.", why, "Choose another folder.")
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

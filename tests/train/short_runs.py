@@ -1,0 +1,41 @@
+"""Short runs over the toy world, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_world import SHORT, TINY, make_titles
+
+from mediafm_cli.model.title import Title
+from mediafm_cli.train.loop import Result, pretrain
+from mediafm_cli.train.metrics import Metrics
+
+TITLES = make_titles(10)
+
+
+class InterruptedRunError(Exception):
+    """Stands for whatever ends a process between two steps."""
+
+
+def run(folder: Path, *, stop_after: int = 10**9, titles: list[Title] = TITLES, **arguments: object) -> Result:
+    def interrupt(metrics: Metrics) -> None:
+        if metrics.step == stop_after:
+            raise InterruptedRunError
+
+    settings = {"model_config": TINY, "settings": SHORT, "progress": interrupt, **arguments}
+    return pretrain(titles, folder=folder, **settings)  # type: ignore[arg-type]
+
+
+def interrupted(folder: Path, after: int, **arguments: object) -> None:
+    with pytest.raises(InterruptedRunError):
+        run(folder, stop_after=after, **arguments)
+
+
+def products(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors", "metrics.jsonl")}
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

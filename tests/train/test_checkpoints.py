@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import toy_world
+from safetensors.torch import load_file, save
+from toy_world import SHORT, TINY, make_titles
+
+from mediafm_cli.errors import TrainingError
+from mediafm_cli.model.folder import load_model
+from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.loop import pretrain
+
+TITLES = make_titles(10)
+LONGER = replace(SHORT, max_steps=20)
+STATE = "training_state.safetensors"
+
+
+@pytest.fixture
+def newest(tmp_path: Path) -> Path:
+    """The newest of two checkpoints of a run of 12 steps."""
+    pretrain(TITLES, TINY, SHORT, tmp_path / "run")
+    return tmp_path / "run" / "checkpoints" / "step-00000012"
+
+
+def resume(newest: Path) -> None:
+    pretrain(TITLES, TINY, LONGER, newest.parents[1], resume=True)
+
+
+def test_the_last_checkpoints_are_kept_and_each_is_a_model_folder(newest: Path) -> None:
+    names = sorted(path.name for path in newest.parent.iterdir())
+
+    assert names == ["step-00000008", "step-00000012"]
+    assert sorted(path.name for path in newest.iterdir()) == ["config.json", "model.safetensors", STATE]
+    assert load_model(newest).config == load_model(newest.parents[1]).config
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", STATE])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_goes_on(newest: Path, name: str) -> None:
+    content = bytearray((newest / name).read_bytes())
+    content[len(content) // 2] ^= 0x80
+    (newest / name).write_bytes(content)
+
+    with pytest.raises(
+        TrainingError, match=f"{name}.*Remove {newest}, and --resume goes on from the checkpoint before"
+    ):
+        resume(newest)
+    for path in newest.iterdir():
+        path.unlink()
+    newest.rmdir()
+    resume(newest)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", STATE])
+def test_a_checkpoint_without_one_of_its_files_is_refused(newest: Path, name: str) -> None:
+    (newest / name).unlink()
+
+    with pytest.raises(TrainingError, match=f"has no {name}.*Remove"):
+        resume(newest)
+
+
+def forge(newest: Path, state: bytes) -> None:
+    """Put another state in, with the hash that goes with it, as an attacker would."""
+    (newest / STATE).write_bytes(state)
+    config = json.loads((newest / "config.json").read_text())
+    config["sha256"][STATE] = hashlib.sha256(state).hexdigest()
+    (newest / "config.json").write_text(json.dumps(config))
+
+
+class Bomb:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("bomb-went-off"),))
+
+
+def test_a_pickled_state_runs_no_code(newest: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    forge(newest, pickle.dumps(Bomb()))
+
+    with pytest.raises(TrainingError, match=f"{STATE} is damaged"):
+        resume(newest)
+    assert not Path("bomb-went-off").exists()
+
+
+def test_a_state_of_other_shapes_is_refused(newest: Path) -> None:
+    tensors = load_file(newest / STATE)
+    name, tensor = next((name, tensor) for name, tensor in tensors.items() if tensor.ndim == 2)
+    forge(newest, save({**tensors, name: tensor[:1].contiguous()}))
+
+    with pytest.raises(TrainingError, match="not those of the optimisers"):
+        resume(newest)
+
+
+def test_what_a_kill_left_half_written_is_removed(newest: Path) -> None:
+    half = newest.parent / ".step-00000016.tmp"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+
+    resume(newest)
+
+    assert sorted(path.name for path in newest.parent.iterdir()) == ["step-00000016", "step-00000020"]
+
+
+def test_a_full_disk_costs_no_checkpoint_that_was_saved(newest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.rename", full)
+    with pytest.raises(TrainingError, match=r"step-00000016 could not be written\. No space left"):
+        resume(newest)
+    monkeypatch.undo()
+
+    assert sorted(path.name for path in newest.parent.iterdir()) == ["step-00000008", "step-00000012"]
+    resume(newest)
+
+
+@pytest.mark.parametrize(("kills", "steps"), [(3, 40), pytest.param(50, 600, marks=pytest.mark.long)])
+def test_killed_at_random_moments_and_resumed_equals_uninterrupted(tmp_path: Path, kills: int, steps: int) -> None:
+    settings = TrainConfig(max_steps=steps, batch_size=4, val_every=3, checkpoint_every=2)
+    draws = random.Random(0)
+    landed = 0
+
+    for _ in range(kills):
+        landed += train_and_kill(tmp_path / "killed", steps, draws) == -signal.SIGKILL
+        for checkpoint in (tmp_path / "killed" / "checkpoints").glob("step-*"):
+            load_model(checkpoint)
+    pretrain(TITLES, TINY, settings, tmp_path / "killed", resume=True)
+    pretrain(TITLES, TINY, settings, tmp_path / "straight")
+
+    assert landed == kills
+    for name in ("config.json", "model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+
+
+def train_and_kill(folder: Path, steps: int, draws: random.Random) -> int:
+    """Train in a process of its own, and kill it some steps and some milliseconds after it began."""
+    command = [sys.executable, toy_world.__file__, str(folder), str(steps)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(draws.randint(1, 10)):
+            process.stdout.readline()
+        time.sleep(draws.uniform(0, 0.03))
+        process.kill()
+    return process.returncode

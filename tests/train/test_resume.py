@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from short_runs import TITLES, interrupted, lines, products, run
+from toy_world import SHORT, TINY, make_titles
+
+from mediafm_cli.errors import TrainingError, UsageError
+from mediafm_cli.model.folder import load_model, read_config
+from mediafm_cli.train.loop import pretrain
+from mediafm_cli.train.metrics import Metrics
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("after", [1, 4, 7, 11])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, after: int, optimizer: str) -> None:
+    settings = replace(SHORT, optimizer=optimizer)
+    run(tmp_path / "straight", settings=settings)
+    interrupted(tmp_path / "broken", after, settings=settings)
+
+    result = run(tmp_path / "broken", settings=settings, resume=True)
+
+    assert result.resumed_from == after // 4 * 4
+    assert products(tmp_path / "broken") == products(tmp_path / "straight")
+
+
+def test_a_line_that_a_crash_cut_off_is_dropped(tmp_path: Path) -> None:
+    run(tmp_path / "straight")
+    interrupted(tmp_path / "broken", 6)
+    with open(tmp_path / "broken" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 7, "lo')
+
+    run(tmp_path / "broken", resume=True)
+
+    assert products(tmp_path / "broken") == products(tmp_path / "straight")
+
+
+def test_a_longer_run_goes_on_from_a_finished_one(tmp_path: Path) -> None:
+    run(tmp_path)
+
+    result = run(tmp_path, settings=replace(SHORT, max_steps=20), resume=True)
+
+    assert (result.resumed_from, result.steps, len(result.losses)) == (12, 20, 8)
+    assert read_config(tmp_path).training.steps == 20
+    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
+
+
+def test_a_finished_run_returns_at_once_and_repairs_the_model(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = products(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+
+    result = run(tmp_path, resume=True)
+
+    assert (result.resumed_from, result.steps, result.losses) == (12, 12, ())
+    assert products(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"settings": replace(SHORT, muon_lr=0.5)}, "muon_lr was 0.001, is 0.5"),
+        ({"settings": replace(SHORT, seed=3)}, "seed was 0, is 3"),
+        ({"model_config": replace(TINY, hidden=32)}, "hidden was 16, is 32"),
+        ({"titles": TITLES[:-1]}, "title-09 left out"),
+        ({"titles": [*TITLES, *make_titles(11)[10:]]}, "title-10 added"),
+        ({"titles": [replace(TITLES[0], fingerprint="v2"), *TITLES[1:]]}, "title-00 changed"),
+    ],
+)
+def test_another_run_is_not_resumed(tmp_path: Path, change: dict[str, object], why: str) -> None:
+    interrupted(tmp_path, 8)
+
+    with pytest.raises(TrainingError, match=f"holds another run.*{why}.*--overwrite"):
+        run(tmp_path, resume=True, **change)  # type: ignore[arg-type]
+
+
+def test_a_run_is_not_resumed_to_fewer_steps(tmp_path: Path) -> None:
+    run(tmp_path)
+
+    with pytest.raises(TrainingError, match="12 steps are done, and 8 were asked for"):
+        run(tmp_path, settings=replace(SHORT, max_steps=8), resume=True)
+
+
+def test_how_often_it_saves_may_change(tmp_path: Path) -> None:
+    run(tmp_path / "straight")
+    interrupted(tmp_path / "broken", 8)
+
+    run(tmp_path / "broken", settings=replace(SHORT, checkpoint_every=3, keep_last=1), resume=True)
+
+    names = ("metrics.jsonl", "model.safetensors")
+    weights = [load_model(tmp_path / name).state_dict() for name in ("straight", "broken")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert (tmp_path / "broken" / names[0]).read_bytes() == (tmp_path / "straight" / names[0]).read_bytes()
+
+
+def test_a_folder_in_use_is_not_trained_into_again(tmp_path: Path) -> None:
+    run(tmp_path)
+
+    with pytest.raises(TrainingError, match=r"is not empty\. Go on with --resume.*--overwrite"):
+        run(tmp_path)
+
+
+def test_overwrite_starts_anew(tmp_path: Path) -> None:
+    run(tmp_path / "straight")
+    run(tmp_path / "again", settings=replace(SHORT, seed=5))
+
+    result = run(tmp_path / "again", overwrite=True)
+
+    assert result.resumed_from == 0
+    assert products(tmp_path / "again") == products(tmp_path / "straight")
+
+
+def test_overwrite_removes_nothing_that_no_run_has_made(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "model.safetensors").write_text("not ours either")
+
+    with pytest.raises(TrainingError, match=r"is not overwritten\. It holds thesis\.tex"):
+        run(tmp_path, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_resume_and_overwrite_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        run(tmp_path, resume=True, overwrite=True)
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    def start_another(metrics: Metrics) -> None:
+        run(tmp_path, resume=True)
+
+    with pytest.raises(TrainingError, match="is in use"):
+        pretrain(TITLES, TINY, SHORT, tmp_path, progress=start_another)
+
+
+def test_an_error_of_the_caller_is_not_taken_for_one_of_the_folder(tmp_path: Path) -> None:
+    def closed_pipe(metrics: Metrics) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run(tmp_path, progress=closed_pipe)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("a file")
+
+    with pytest.raises(TrainingError, match="model could not be written"):
+        run(tmp_path / "model")
