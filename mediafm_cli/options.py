@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -61,6 +62,9 @@ def _parse(key: str, text: str, hint: Any) -> Any:
             raise UsageError(f"{key} is {text!r}.", "It can be true or false.")
         return text.lower() in TRUE
     try:
-        return hint(text)
+        value = hint(text)
     except ValueError as error:
         raise UsageError(f"{key} is {text!r}.", f"It must be of type {hint.__name__}.") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{key} is {text!r}.", "It must be finite.")
+    return value

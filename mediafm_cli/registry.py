@@ -1,8 +1,8 @@
 """Plugins by entry point: find them without importing, load one by name, explain one that is broken.
 
 ``Found`` is what the metadata of the installed distributions says; only ``load`` imports. The built-in encoders and
-segmenters are found the same way as everybody else's. Listing must be quick in a shell, so NumPy, which the plugin API
-needs, is imported by loading alone.
+segmenters are found the same way as everybody else's. The command line imports this module for its help, so what takes
+long to import is imported where it is used.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mediafm_cli.errors import PluginError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from mediafm_cli.api import Encoder, Segmenter
 
 ENCODERS = "mediafm.encoders.v1"
@@ -57,6 +58,8 @@ def find(group: str) -> list[Found]:
 
     ``MEDIAFM_PLUGINS``, a comma-separated list of distributions, is the allow-list; unset, all are admitted.
     """
+    from importlib.metadata import entry_points
+
     allowed = os.environ.get(ALLOW_LIST)
     admitted = None if allowed is None else {HOST, *(_normalized(name) for name in allowed.split(",") if name.strip())}
     found = {_found(entry) for entry in entry_points(group=group)}
@@ -80,7 +83,7 @@ def pick(group: str, name: str) -> Found:
     kind = group.split(".")[1].removesuffix("s")
     if not matches:
         close = difflib.get_close_matches(bare, [plugin.name for plugin in plugins], n=1)
-        hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins"
+        hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins list"
         known = ", ".join(plugin.name for plugin in plugins) or "none"
         raise PluginError(f"There is no {kind} called {name!r}.", f"Known: {known}.", hint)
     if len(matches) > 1:
@@ -123,6 +126,8 @@ def _load(group: str, name: str, base: type[T]) -> type[T]:
 
 
 def _import(found: Found) -> object:
+    from importlib.metadata import EntryPoint
+
     try:
         return EntryPoint(found.name, found.value, found.group).load()
     except Exception as error:

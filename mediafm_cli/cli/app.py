@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +49,7 @@ class MediafmGroup(PluggedGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for command in self.commands.values():
+        for command in (self, *self.commands.values()):
             for option in command.params:
                 option.show_envvar = False  # type: ignore[attr-defined] # one line of help says it for all
 
@@ -75,6 +74,8 @@ class MediafmGroup(PluggedGroup):
 
 def _show_traceback(ctx: Any) -> None:
     if ctx.params.get("debug"):
+        import traceback
+
         traceback.print_exc()
 
 
@@ -95,6 +96,7 @@ app = typer.Typer(
     cls=MediafmGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEDIAFM"},
 )
 

@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as RichConsole
-from rich.text import Text
-
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
     from mediafm_cli.errors import MediafmError
     from mediafm_cli.stages.outcome import OnProgress, Progress
 
@@ -36,7 +36,12 @@ class Console:
         self.verbose = verbose
         self.as_json = as_json
         self.results = results
-        self.stderr = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def stderr(self) -> RichConsole:
+        from rich.console import Console as RichConsole
+
+        return RichConsole(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, line: str, end: str = "\n") -> None:
         """One line of the result, at once, so that a pipe can go on with it."""
@@ -51,24 +56,30 @@ class Console:
     def say(self, line: str) -> None:
         """What was done; silent when quiet."""
         if not self.quiet:
-            self.stderr.print(Text(line))
+            self._print(line)
 
     def detail(self, line: str) -> None:
         """What only the curious want to know."""
         if self.verbose:
-            self.stderr.print(Text(line, style="dim"))
+            self._print((line, "dim"))
 
     def warn(self, line: str) -> None:
         if not self.quiet:
-            self.stderr.print(Text.assemble(("warning: ", "yellow"), line))
+            self._print(("warning: ", "yellow"), line)
 
     def fail(self, error: MediafmError) -> None:
         """An error: what happened, why, and what to do next, each on a line of its own."""
-        self.stderr.print(Text.assemble(("error: ", "bold red"), error.what))
+        self._print(("error: ", "bold red"), error.what)
         if error.why:
-            self.stderr.print(Text(f"  {error.why}"))
+            self._print(f"  {error.why}")
         if error.hint:
-            self.stderr.print(Text.assemble("  ", ("→ ", "green"), error.hint))
+            self._print(("  → ", "green"), error.hint)
+
+    def _print(self, *parts: str | tuple[str, str]) -> None:
+        """Print texts, or texts with a style; brackets in them are no markup."""
+        from rich.text import Text
+
+        self.stderr.print(Text.assemble(*parts))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[OnProgress]:

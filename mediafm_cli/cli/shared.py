@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mediafm_cli.config import DEFAULT_PRESET
+from mediafm_cli.config import DEFAULT_PRESET, PRESETS
 
 Stores = Annotated[
     list[str], typer.Argument(metavar="STORES…", help="Stores, folders of stores, globs, or - for paths on stdin.")
@@ -19,7 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Results as JSON Lines.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also say what was skipped, and why.")]
 Opt = Annotated[list[str], typer.Option("--opt", metavar="KEY=VALUE", help="An option of the plugin; repeatable.")]
-Preset = Annotated[str, typer.Option("--preset", envvar="MEDIAFM_PRESET", help="Default encoders. Known: offline.")]
+Preset = Annotated[
+    str, typer.Option("--preset", envvar="MEDIAFM_PRESET", help=f"Default encoders: {', '.join(PRESETS)}.")
+]
 Device = Annotated[str, typer.Option("--device", envvar="MEDIAFM_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Shots, or titles in training, at once.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, envvar="MEDIAFM_SEED", help="The same seed gives the same result.")]

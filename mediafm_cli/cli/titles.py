@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,11 @@ def run_over_titles(
 
     Raises:
         MediafmError: the error of the only title.
-        SomeTitlesFailedError: some of several failed; each was reported when it did.
+        SomeTitlesFailedError: some of several failed; each was reported when it did. A MediafmError where all failed.
         PluginError: the encoder itself is broken, so that no other title can fare better.
     """
-    stores, failed = [], []
+    outcomes: list[Outcome] = []
+    failed: list[Path] = []
     for number, title in enumerate(titles, 1):
         label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if len(titles) > 1 else "")
         try:
@@ -42,18 +44,25 @@ def run_over_titles(
             console.fail(error)
             failed.append(title)
             continue
-        _show(stage, outcome, console, nul)
-        stores.append(outcome.store)
-    if failed:
+        tell = console.say if len(titles) == 1 else console.detail
+        tell(f"{stage} {outcome.store}: {outcome.status}: {outcome.summary}")
+        for note in outcome.notes:
+            console.warn(f"{outcome.store}: {note}")
+        _show_result(stage, outcome, console, nul)
+        outcomes.append(outcome)
+    if len(titles) > 1:
+        counts = Counter([*(outcome.status for outcome in outcomes), *["failed"] * len(failed)])
+        counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        console.say(f"{stage}: {len(titles)} titles: {counted}")
+    if failed and outcomes:
         names = ", ".join(str(title) for title in failed)
         raise SomeTitlesFailedError(f"{len(failed)} of {len(titles)} titles failed: {names}.", "The others are done.")
-    return stores
+    if failed:
+        raise MediafmError(f"All {len(titles)} titles failed.")
+    return [outcome.store for outcome in outcomes]
 
 
-def _show(stage: str, outcome: Outcome, console: Console, nul: bool) -> None:
-    console.say(f"{stage} {outcome.store}: {outcome.status}: {outcome.summary}")
-    for note in outcome.notes:
-        console.warn(f"{outcome.store}: {note}")
+def _show_result(stage: str, outcome: Outcome, console: Console, nul: bool) -> None:
     if console.as_json:
         fields = {"store": str(outcome.store), "status": outcome.status, "summary": outcome.summary}
         console.record("outcome", stage=stage, **fields, notes=list(outcome.notes))

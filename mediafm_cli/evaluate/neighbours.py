@@ -14,16 +14,17 @@ def nearest_elsewhere(vectors: np.ndarray, titles: Sequence[str], count: int) ->
         vectors: float32 [n, d], shots of several titles. ``titles``: n ids, one a shot.
 
     Returns:
-        int [n, count], the nearest first.
+        int [n, k], the nearest first; k is ``count``, or less where a shot has fewer shots in other titles.
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     similar = unit @ unit.T  # [n, n]
     ids = np.asarray(titles)
+    elsewhere = len(ids) - int(np.unique(ids, return_counts=True)[1].max())
     similar[ids[:, None] == ids[None, :]] = -np.inf
-    return np.argsort(-similar, axis=1, kind="stable")[:, :count]
+    return np.argsort(-similar, axis=1, kind="stable")[:, : min(count, elsewhere)]
 
 
 def share_alike(nearest: np.ndarray, labels: np.ndarray) -> float:
-    """Mean share of the nearest shots that carry the label of the shot itself: precision at ``count``."""
+    """Mean share of the nearest shots that carry the label of the shot itself: precision at k."""
     return float((labels[nearest] == labels[:, None]).mean())

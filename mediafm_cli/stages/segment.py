@@ -13,7 +13,8 @@ import numpy as np
 
 from mediafm_cli.errors import MediaError, StaleError
 from mediafm_cli.media.captions import assign_cues, find_captions
-from mediafm_cli.media.probe import MediaInfo, probe
+from mediafm_cli.media.container import open_media
+from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import MIN_SHOT_S, cut_into_shots
 from mediafm_cli.options import options_as_json, parse_options
 from mediafm_cli.registry import load_segmenter
@@ -68,8 +69,8 @@ def segment_title(
     kind = load_segmenter(settings.segmenter)
     segmenter = kind(parse_options(kind.Options, settings.options))
     info = probe(media)
-    if info.video_index is None:
-        raise MediaError(f"{media} has no video stream.", "Shots are cut in pictures.", "Give a file with video.")
+    with open_media(media) as container:
+        video_stream = require_video(media, container).index
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
     captions = find_captions(media, info, settings.subtitles, settings.language)
     recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.min_shot_s}
@@ -79,7 +80,7 @@ def segment_title(
         text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
-        return Outcome(store, "unchanged", f"{len(text)} shots are there already")
+        return Outcome(store, "unchanged", f"shots: {len(text)}, there already")
     if dry_run:
         return Outcome(store, "planned", f"{media} would be cut into shots by {settings.segmenter}", captions.notes)
 
@@ -100,7 +101,7 @@ def segment_title(
         options=recorded,
         fingerprint=dict(segmenter.fingerprint()),
         time_base=cut.time_base,
-        video_stream=info.video_index,
+        video_stream=video_stream,
         audio_stream=-1 if info.audio_index is None else info.audio_index,
         captions=captions.source,
         notes=list(notes),
@@ -125,7 +126,7 @@ def segment_title(
     if dropped:
         notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
     spoken = sum(bool(text) for text in shots.text)
-    return Outcome(store, "written", f"{len(shots.start_s)} shots, {spoken} with text", notes)
+    return Outcome(store, "written", f"shots: {len(shots.start_s)}, {spoken} with text", notes)
 
 
 def _source(media: Path, store: Path, info: MediaInfo, metadata: dict[str, Any]) -> Source:

@@ -110,9 +110,9 @@ def _summary(place: str, group: Group) -> str:
             return f"{group.name}, {group.size:,} bytes, {duration}{known}"
         case Shots():
             spoken = sum(bool(text) for text in group.text)
-            source = f" from {group.captions}" if group.captions else ""
+            source = f" from {group.captions}" if spoken else ""
             notes = "".join(f"; {note}" for note in group.notes)
-            return f"{len(group.text)} shots to {group.end_s[-1]:.2f} s, {spoken} with text{source}{notes}"
+            return f"{len(group.text)} to {group.end_s[-1]:.2f} s, {spoken} with text{source}{notes}"
         case Encoding():
             n, width = group.vectors.shape
             unit = "title" if place == f"encodings/{METADATA}" else "shots"

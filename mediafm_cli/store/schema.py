@@ -72,7 +72,7 @@ class Shots(Group):
         text: the cues of the shot, joined by newlines; empty where there are none.
         segmenter, options, fingerprint: what found the boundaries.
         video_stream, audio_stream: indices of the streams read; -1 where there is no audio.
-        captions: where the text came from, ``""`` where there is none.
+        captions: where the text came from; ``none`` where there is none.
         notes: what a person should know: damage, subtitles that could not be read.
     """
 

@@ -22,11 +22,13 @@ def ablate(
     json: shared.Json = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Measure what context and each modality are worth for predicting a hidden shot, on held-out titles.
+    """Measure what context and each modality add.
 
     mediafm ablate stores/ --model model/ -o ablation/
 
     mediafm ablate stores/ --model model/ -o ablation/ --json
+
+    Hidden shots of held-out titles are predicted with and without context, and without each modality.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     import dataclasses

@@ -11,7 +11,7 @@ from mediafm_cli.errors import StoreError
 def check(
     stores: shared.Stores, null: shared.Nul = False, json: shared.Json = False, quiet: shared.Quiet = False
 ) -> None:
-    """Verify stores: structure, checksums, values, staleness. Exit code 5 where one is not valid.
+    """Verify stores; exit code 5 if one is not valid.
 
     mediafm check stores/film.h5
 

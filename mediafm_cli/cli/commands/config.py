@@ -6,7 +6,14 @@ import typer
 
 from mediafm_cli.cli.console import Console
 
-config = typer.Typer(no_args_is_help=True, help="Show the values that options have before any flag.")
+HELP = """Show where the values of options come from.
+
+mediafm config show
+
+mediafm --config mediafm.toml config show
+"""
+
+config = typer.Typer(no_args_is_help=True, help=HELP)
 
 ORIGINS = {"DEFAULT": "default", "DEFAULT_MAP": "config file", "ENVIRONMENT": "environment"}
 
@@ -28,4 +35,4 @@ def show(ctx: typer.Context) -> None:
         for option in sorted(found.params):
             source = found.get_parameter_source(option)
             if source is not None and source.name in ORIGINS and found.params[option] is not None:
-                console.result(f"{name}.{option} = {found.params[option]!r}  ({ORIGINS[source.name]})")
+                console.result(f"{name}.{option} = {found.params[option]}  ({ORIGINS[source.name]})")

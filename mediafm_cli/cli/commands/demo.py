@@ -30,11 +30,13 @@ def demo(
     seed: shared.Seed = 0,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Make a small catalogue of films and run the whole chain on it: no download, no key, no GPU.
+    """Make a few films and run the whole chain on them.
 
     mediafm demo -o demo/
 
     mediafm demo -o demo/ --titles 24 --max-steps 1000
+
+    It needs no download, no key and no GPU.
     """
     import os
 
@@ -105,6 +107,6 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
     return [
         *lines,
         "",
-        f"Of the {NEAREST} nearest shots in other films, this share is of the same kind of scene: "
+        f"Of the {before.shape[1]} nearest shots in other films, this share is of the same kind of scene: "
         f"{alike}, by chance {chance:.0%}.",
     ]

@@ -32,7 +32,7 @@ def embed(
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
 ) -> None:
-    """Embed every shot in the context of its title, and the title itself.
+    """Embed every shot in its context, and the title.
 
     mediafm embed stores/ --model model/
 

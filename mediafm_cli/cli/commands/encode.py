@@ -30,11 +30,13 @@ def encode(
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
 ) -> None:
-    """Encode one modality of the shots; an interrupted run goes on where it stopped.
+    """Encode one modality of the shots.
 
     mediafm encode stores/ --modality video
 
-    mediafm encode stores/ --modality audio --encoder audio.logmel --opt n_mels=40
+    mediafm encode stores/ --modality audio --encoder audio.logmel
+
+    An interrupted run goes on where it stopped. The modality metadata encodes what is known of the title.
     """
     from mediafm_cli.stages.encode import EncodeSettings, encode_title
     from mediafm_cli.stages.host import make_host

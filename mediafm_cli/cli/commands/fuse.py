@@ -25,11 +25,13 @@ def fuse(
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
 ) -> None:
-    """Fuse the modalities of each shot: unit_norm(concat(video, audio, text)), zeros for what is absent.
+    """Fuse the modalities of each shot.
 
     mediafm fuse stores/
 
-    mediafm fuse stores/ --modality video --modality audio --normalize per-modality
+    mediafm fuse stores/ --normalize per-modality
+
+    The result is unit_norm(concat(video, audio, text)), with zeros for what is absent.
     """
     from mediafm_cli.stages.fuse import fuse_title
 

@@ -10,7 +10,7 @@ from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
 
 
 def info(stores: shared.Stores, null: shared.Nul = False, json: shared.Json = False) -> None:
-    """Show what stores hold: complete or not, made by what, stale or fresh.
+    """Show what stores hold, and made by what.
 
     mediafm info stores/film.h5
 

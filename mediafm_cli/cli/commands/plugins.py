@@ -11,7 +11,14 @@ from mediafm_cli.cli.console import Console
 from mediafm_cli.errors import PluginError
 from mediafm_cli.registry import COMMANDS, ENCODERS, SEGMENTERS, find
 
-plugins = typer.Typer(no_args_is_help=True, help="List installed encoders, segmenters and commands; check one.")
+HELP = """List what is installed; check an encoder.
+
+mediafm plugins list
+
+mediafm plugins check audio.logmel
+"""
+
+plugins = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 @plugins.command("list")

@@ -40,11 +40,13 @@ def pretrain(
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
 ) -> None:
-    """Train the transformer by masked shot modelling: 20 % of a title's shots are hidden, and predicted from the rest.
+    """Train the transformer on fused shots.
 
     mediafm pretrain stores/ -o model/
 
     mediafm pretrain stores/ -o model/ --max-steps 5000 --resume
+
+    Masked shot modelling: a fifth of a title's shots is hidden, and predicted from the rest.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     from mediafm_cli.train.config import TrainConfig

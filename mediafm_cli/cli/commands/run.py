@@ -32,11 +32,13 @@ def run(
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
 ) -> None:
-    """Do all of it: segment, encode, fuse, pretrain (unless there is a model), embed. Finished stages are skipped.
+    """Segment, encode, fuse, pretrain and embed.
 
     mediafm run film.mp4 -o stores/ --preset offline
 
     mediafm run episodes/ -o stores/ --model model/
+
+    What is finished is skipped, and a model that is there already is used, not trained.
     """
     titles = find_inputs(media, MEDIA_SUFFIXES, nul=null)
     if len(titles) > 1:

@@ -16,7 +16,7 @@ from mediafm_cli.cli.titles import run_over_titles
 def segment(
     media: shared.MediaFiles,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of stores, or FILE.h5 for a single title.")],
-    segmenter: Annotated[str, typer.Option(help="What finds the cuts; see mediafm plugins.")] = "content",
+    segmenter: Annotated[str, typer.Option(help="What finds the cuts; see mediafm plugins list.")] = "content",
     opt: shared.Opt = [],  # noqa: B006 - Typer copies it
     min_shot: Annotated[float, typer.Option(min=0, help="Seconds; a shorter shot joins the one before.")] = 0.15,
     subtitles: shared.Subtitles = None,
