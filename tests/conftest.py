@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mediafm_cli.stages.fuse import fuse_encodings
+from mediafm_cli.model.config import ModelConfig
+from mediafm_cli.stages.encode import EncodeSettings, encode_title
+from mediafm_cli.stages.fuse import fuse_encodings, fuse_title
+from mediafm_cli.stages.host import make_host
+from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.freshness import parts_sha256
 from mediafm_cli.store.read import Contents
 from mediafm_cli.store.schema import Embedding, Encoding, Shots, Source
+from mediafm_cli.synthetic import SyntheticTitle, write_catalogue
+from mediafm_cli.train.catalogue import open_catalogue
+from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.loop import pretrain
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +95,40 @@ def small_contents(n: int = 5, title_id: str = "film") -> Contents:
 def contents() -> Contents:
     """See ``small_contents``."""
     return small_contents()
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[SyntheticTitle]:
+    """Three small films with sound, subtitles and metadata; read, never changed."""
+    return write_catalogue(tmp_path_factory.mktemp("films"), titles=3, shots=6, size=(160, 90), seed=3)
+
+
+@pytest.fixture(scope="session")
+def fused_stores(films: list[SyntheticTitle], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The films segmented, encoded and fused by the offline preset; read, never changed."""
+    folder = tmp_path_factory.mktemp("stores")
+    stores = [folder / f"{film.path.stem}.h5" for film in films]
+    for film, store in zip(films, stores, strict=True):
+        segment_title(film.path, store, SegmentSettings(metadata=film.metadata))
+        for modality in ("video", "audio", "text", "metadata"):
+            with make_host(modality, preset="offline") as host:
+                encode_title(store, host, EncodeSettings(modality))
+        fuse_title(store)
+    return stores
+
+
+@pytest.fixture
+def stores(fused_stores: list[Path], tmp_path: Path) -> list[Path]:
+    """Copies of ``fused_stores``, for a test to change."""
+    (tmp_path / "stores").mkdir()
+    return [Path(shutil.copy(store, tmp_path / "stores")) for store in fused_stores]
+
+
+@pytest.fixture(scope="session")
+def model_folder(fused_stores: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, trained for a few steps on ``fused_stores``; read, never changed."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    catalogue = open_catalogue(fused_stores)
+    config = ModelConfig(catalogue.layout, hidden=32, layers=1, heads=2)
+    pretrain(catalogue.titles, config, TrainConfig(max_steps=5, batch_size=2, val_fraction=0.3), folder)
+    return folder

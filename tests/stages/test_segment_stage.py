@@ -1,0 +1,165 @@
+"""``segment``: what it writes, what it leaves alone, what it refuses, and what it keeps when it replaces."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediafm_cli.errors import MediaError, StaleError, UsageError
+from mediafm_cli.stages.metadata import metadata_text, read_metadata
+from mediafm_cli.stages.segment import SegmentSettings, segment_title
+from mediafm_cli.store.read import open_store
+from mediafm_cli.synthetic import SyntheticTitle
+
+
+def test_shots_are_those_of_the_film(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    film = films[0]
+
+    outcome = segment_title(film.path, tmp_path / "film.h5")
+
+    with open_store(outcome.store) as store:
+        shots, source = store.shots, store.source
+    assert outcome.status == "written"
+    assert shots.start_frame.tolist() == list(film.start_frame)
+    assert shots.end_frame.tolist() == list(film.end_frame)
+    np.testing.assert_allclose(shots.start_s, np.array(film.start_frame) / film.fps, atol=1e-6)
+    assert [bool(text) for text in shots.text] == list(film.spoken)
+    assert source.name == film.path.name
+    assert (tmp_path / source.path).resolve() == film.path.resolve()
+
+
+def test_the_same_again_changes_nothing(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    segment_title(films[0].path, tmp_path / "film.h5")
+    before = (tmp_path / "film.h5").read_bytes()
+
+    outcome = segment_title(films[0].path, tmp_path / "film.h5")
+
+    assert outcome.status == "unchanged"
+    assert (tmp_path / "film.h5").read_bytes() == before
+
+
+def test_two_runs_give_the_same_bytes(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    segment_title(films[0].path, tmp_path / "a.h5")
+    segment_title(films[0].path, tmp_path / "b.h5")
+
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (SegmentSettings(min_shot_s=1.0), "segmented by content with"),
+        (SegmentSettings(options=["contrast=0.6"]), "segmented by content with"),
+    ],
+)
+def test_other_settings_are_refused(
+    settings: SegmentSettings, why: str, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    segment_title(films[0].path, tmp_path / "film.h5")
+
+    with pytest.raises(StaleError, match=why) as caught:
+        segment_title(films[0].path, tmp_path / "film.h5", settings)
+
+    assert "--overwrite" in caught.value.hint
+
+
+def test_another_film_under_the_same_name_is_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    segment_title(films[0].path, tmp_path / "film.h5")
+
+    with pytest.raises(StaleError, match="made from another file"):
+        segment_title(films[1].path, tmp_path / "film.h5")
+
+
+def test_new_subtitles_keep_the_video_and_drop_what_hangs_on_the_text(
+    films: list[SyntheticTitle], stores: list[Path], tmp_path: Path
+) -> None:
+    with open_store(stores[0]) as store:
+        video = store.encoding("video")
+    srt = tmp_path / "new.srt"
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,900\nNobody said this before.\n")
+    settings = SegmentSettings(subtitles=srt, metadata=films[0].metadata)
+
+    outcome = segment_title(films[0].path, stores[0], settings, overwrite=True)
+
+    with open_store(stores[0]) as store:
+        assert store.shots.text[0] == "Nobody said this before."
+        assert store.places == ("source", "shots", "encodings/audio", "encodings/metadata", "encodings/video")
+        np.testing.assert_array_equal(store.encoding("video").vectors, video.vectors)
+    assert any("dropped, because the shots changed: encodings/text, fused" in note for note in outcome.notes)
+
+
+def test_metadata_is_kept_with_the_source(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    (tmp_path / "film.txt").write_text("A storm comes in.\n")
+
+    segment_title(films[0].path, tmp_path / "film.h5", SegmentSettings(metadata=tmp_path / "film.txt"))
+
+    with open_store(tmp_path / "film.h5") as store:
+        assert store.source.metadata == {"synopsis": "A storm comes in."}
+
+
+def test_metadata_becomes_one_line_a_key() -> None:
+    text = metadata_text({"title": "Rain", "tags": ["night", "storm"], "year": 1999, "empty": "", "none": None})
+
+    assert text == "tags: night, storm\ntitle: Rain\nyear: 1999"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"{", "not valid JSON"),
+        ("a.json", b"[1]", "JSON list"),
+        ("a.json", b'{"x": NaN}', "NaN is not a JSON number"),
+        ("a.txt", b"\xff\xfe\xfa", "not UTF-8"),
+        ("a.txt", b"x" * 60_000, "may take 50,000"),
+    ],
+)
+def test_metadata_that_cannot_be_used_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(UsageError, match=message):
+        read_metadata(tmp_path / name)
+
+
+def test_missing_metadata_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_metadata(tmp_path / "none.json")
+
+
+def test_a_dry_run_checks_and_writes_nothing(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    outcome = segment_title(films[0].path, tmp_path / "film.h5", dry_run=True)
+
+    assert outcome.status == "planned"
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(MediaError):
+        segment_title(tmp_path / "missing.mp4", tmp_path / "film.h5", dry_run=True)
+
+
+def test_a_name_that_a_store_cannot_keep_is_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    odd = tmp_path / "a\nb.mp4"
+    shutil.copy(films[0].path, odd)
+
+    with pytest.raises(MediaError, match="character in its name"):
+        segment_title(odd, tmp_path / "film.h5")
+
+
+def test_every_clip_has_the_shots_that_people_see(media: Path, tmp_path: Path) -> None:
+    """Hard-cut F1 at tolerance 0 over the hand-checked clips, as stores hold it: at least .94."""
+    truth = json.loads((media / "cuts.json").read_text())["clips"]
+    hits = found = wanted = 0
+    for name, clip in truth.items():
+        if "#" in name:
+            continue
+        segment_title(media / name, tmp_path / f"{name}.h5")
+        with open_store(tmp_path / f"{name}.h5") as store:
+            cuts = set(store.shots.start_frame[1:].tolist())
+        for change in clip["gradual"]:
+            cuts -= set(range(change["first"] - 2, change["last"] + 3))
+        hits += len(cuts & set(clip["hard_cuts"]))
+        found += len(cuts)
+        wanted += len(clip["hard_cuts"])
+
+    assert 2 * hits / (found + wanted) >= 0.94
