@@ -1,0 +1,37 @@
+# Everything a newcomer needs: make demo, make test. `make check test` is what CI runs.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-long check format clean
+
+demo: $(VENV)/installed
+	$(BIN)/mediafm demo -o demo
+
+test: $(VENV)/installed
+	$(BIN)/pytest -m "not long"
+
+test-long: $(VENV)/installed
+	$(BIN)/pytest -m long
+
+check: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mediafm needs Python 3.11 or newer; found: $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
