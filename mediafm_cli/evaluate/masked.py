@@ -18,6 +18,9 @@ from mediafm_cli.model.title import Block, Title
 FOLDS = 5
 """A fifth is hidden at a time: MediaFM's 20 %."""
 
+TIE = 1e-9
+"""Cosines closer than this are equal: the same shot twice gives the same cosine only up to rounding."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -101,7 +104,7 @@ def _ranks(predicted: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Rank of candidate i for prediction i, 1 for the best; candidates as good as it share the mean of their ranks."""
     similar = _unit(predicted) @ _unit(candidates).T  # [k, k]
     own = np.diag(similar)[:, None]  # [k, 1]
-    better, equal = (similar > own).sum(axis=1), (similar == own).sum(axis=1)
+    better, equal = (similar > own + TIE).sum(axis=1), (np.abs(similar - own) <= TIE).sum(axis=1)
     return better + (equal + 1) / 2
 
 

@@ -1,0 +1,234 @@
+"""The ablation: which rows, on which titles, against what; and its table, JSON, CSV and plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediafm_cli.errors import StaleError, TrainingError
+from mediafm_cli.evaluate.ablate import Ablation, run_ablation
+from mediafm_cli.evaluate.masked import make_folds, score
+from mediafm_cli.evaluate.predictors import mean_predictor, model_predictor
+from mediafm_cli.evaluate.results import table, write_results
+from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
+from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.stages.fuse import fuse_title
+from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.read import Contents, open_store
+from mediafm_cli.train.catalogue import open_catalogue
+
+ROWS = [
+    "video flat",
+    "audio flat",
+    "text flat",
+    "all flat",
+    "window mean ±2",
+    "mean vector",
+    "untrained",
+    "trained",
+    "trained, video zeroed",
+    "trained, audio zeroed",
+    "trained, text zeroed",
+]
+
+
+@pytest.fixture(scope="module")
+def ablation(fused_stores: list[Path], model_folder: Path) -> Ablation:
+    return run_ablation(fused_stores, model_folder, seed=3)
+
+
+def learned(model_folder: Path) -> set[str]:
+    return set(read_config(model_folder).training.title_ids("train"))
+
+
+def rename(path: Path, title_id: str) -> Path:
+    """The same title under another id, in a store of its own."""
+    with open_store(path) as store:
+        contents = store.contents()
+    renamed = path.with_name(f"{title_id}.h5")
+    update_store(renamed, lambda _: replace(contents, title_id=title_id))
+    return renamed
+
+
+def reverse_shots(path: Path) -> None:
+    """Give the title other fused vectors, made from the same encodings as far as the store knows."""
+
+    def put(contents: Contents | None) -> Contents:
+        fused = contents.groups["fused"]
+        return contents.with_group("fused", replace(fused, vectors=fused.vectors[::-1], present=fused.present[::-1]))
+
+    update_store(path, put)
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rows_are_every_baseline_the_model_and_the_model_without_each_modality(ablation: Ablation) -> None:
+    assert [row.name for row in ablation.rows] == ROWS
+    assert ablation.modalities == ("video", "audio", "text")
+
+
+def test_the_record_says_what_was_measured(ablation: Ablation, model_folder: Path) -> None:
+    assert ablation.model == model_fingerprint(model_folder)
+    assert (ablation.steps, ablation.seed) == (5, 3)
+    # 6 shots a title are hidden as 2, 1, 1, 1, 1: the two of the first fold are told apart by chance in half the cases.
+    assert ablation.chance_top1 == pytest.approx(1 / 2)
+    assert ablation.chance_mrr == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_each_row_is_the_score_of_its_predictor_on_the_held_out_title(
+    ablation: Ablation, fused_stores: list[Path], model_folder: Path
+) -> None:
+    catalogue = open_catalogue(fused_stores)
+    trained = load_model(model_folder)
+    seen = [title for title in catalogue.titles if title.title_id in learned(model_folder)]
+    unseen = [title for title in catalogue.titles if title.title_id not in learned(model_folder)]
+    mean = np.concatenate([title.vectors for title in seen]).mean(axis=0)
+    expected = {
+        "trained": model_predictor("trained", trained),
+        "untrained": model_predictor("untrained", MediaFM.seeded(trained.config, 3)),
+        "mean vector": mean_predictor(mean),
+    }
+
+    found = {row.name: row.scores for row in ablation.rows}
+
+    for name, predictor in expected.items():
+        wanted = score(predictor, make_folds(unseen, 3), catalogue.layout.blocks)
+        assert found[name].cosine == pytest.approx(wanted.cosine, abs=1e-5)
+        assert found[name].mrr == pytest.approx(wanted.mrr)
+
+
+def test_zeroing_a_modality_and_training_change_the_scores(ablation: Ablation) -> None:
+    cosines = {row.name: row.scores.cosine for row in ablation.rows}
+
+    assert len({cosines[name] for name in ROWS[-5:]}) == 5
+
+
+def test_skill_is_measured_against_the_mean_vector_and_the_copied_neighbour(ablation: Ablation) -> None:
+    rows = {row.name: row for row in ablation.rows}
+    mean, copy, trained = (rows[name].scores.cosine for name in ("mean vector", "all flat", "trained"))
+
+    assert rows["trained"].skill_over_mean == pytest.approx((trained - mean) / (1 - mean))
+    assert rows["trained"].skill_over_copy == pytest.approx((trained - copy) / (1 - copy))
+    assert rows["mean vector"].skill_over_mean is None
+    assert rows["all flat"].skill_over_copy is None
+    assert (rows["video flat"].skill_over_mean, rows["video flat"].skill_over_copy) == (None, None)
+
+
+def test_the_same_seed_gives_the_same_ablation_in_any_order_of_stores(
+    ablation: Ablation, fused_stores: list[Path], model_folder: Path
+) -> None:
+    again = run_ablation(fused_stores[::-1], model_folder, seed=3)
+
+    assert again.titles == ablation.titles
+    for row, expected in zip(again.rows, ablation.rows, strict=True):
+        assert row.scores.cosine == pytest.approx(expected.scores.cosine, abs=1e-6)
+
+
+def test_progress_counts_the_rows(fused_stores: list[Path], model_folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    run_ablation(fused_stores, model_folder, progress=lambda done, total: seen.append((done, total)))
+
+    assert seen == [(number, len(ROWS)) for number in range(1, len(ROWS) + 1)]
+
+
+# --- titles -----------------------------------------------------------------------------------------------------------
+
+
+def test_only_titles_that_the_model_never_learned_from_are_measured(ablation: Ablation, model_folder: Path) -> None:
+    assert ablation.held_out
+    assert ablation.titles == read_config(model_folder).training.title_ids("validation")
+
+
+def test_where_all_were_learned_from_they_are_measured_and_said_so(stores: list[Path], model_folder: Path) -> None:
+    seen = [path for path in stores if path.stem in learned(model_folder)]
+
+    found = run_ablation(seen, model_folder)
+
+    assert not found.held_out
+    assert set(found.titles) == learned(model_folder)
+
+
+def test_a_learned_title_under_another_name_is_known_by_its_content(stores: list[Path], model_folder: Path) -> None:
+    seen = next(path for path in stores if path.stem in learned(model_folder))
+
+    assert not run_ablation([rename(seen, "renamed")], model_folder).held_out
+
+
+def test_a_learned_title_with_other_content_is_known_by_its_name(stores: list[Path], model_folder: Path) -> None:
+    seen = next(path for path in stores if path.stem in learned(model_folder))
+    reverse_shots(seen)
+
+    assert not run_ablation([seen], model_folder).held_out
+
+
+def test_another_name_and_other_content_make_a_held_out_title(stores: list[Path], model_folder: Path) -> None:
+    seen = next(path for path in stores if path.stem in learned(model_folder))
+    stranger = rename(seen, "stranger")
+    reverse_shots(stranger)
+
+    found = run_ablation([stranger], model_folder)
+
+    assert (found.held_out, found.titles) == (True, ("stranger",))
+
+
+def test_without_a_learned_title_there_is_no_mean_vector_and_no_skill_over_it(
+    stores: list[Path], model_folder: Path
+) -> None:
+    unseen = [path for path in stores if path.stem not in learned(model_folder)]
+
+    found = run_ablation(unseen, model_folder)
+
+    assert [row.name for row in found.rows] == [name for name in ROWS if name != "mean vector"]
+    assert {row.skill_over_mean for row in found.rows} == {None}
+
+
+def test_titles_that_were_fused_otherwise_are_refused(stores: list[Path], model_folder: Path) -> None:
+    fuse_title(stores[0], normalize="per-modality", overwrite=True)
+
+    with pytest.raises(StaleError, match="normalize is per-modality, not none"):
+        run_ablation(stores[:1], model_folder)
+
+
+def test_a_folder_that_holds_no_model_is_refused(stores: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="is not a model folder"):
+        run_ablation(stores, tmp_path / "nothing")
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def test_results_are_written_as_json_csv_and_png(ablation: Ablation, tmp_path: Path) -> None:
+    paths = write_results(ablation, tmp_path / "new" / "folder")
+
+    assert [path.name for path in paths] == ["results.json", "results.csv", "results.png"]
+    record = json.loads(paths[0].read_text("utf-8"))
+    assert (record["schema"], record["version"]) == ("mediafm.ablation", 1)
+    assert [row["name"] for row in record["rows"]] == ROWS
+    assert record["rows"][7]["scores"]["cosine"] == ablation.rows[7].scores.cosine
+    lines = list(csv.DictReader(paths[1].read_text("utf-8").splitlines()))
+    assert [line["row"] for line in lines] == ROWS
+    assert float(lines[7]["cosine"]) == ablation.rows[7].scores.cosine
+    assert lines[0]["over mean"] == ""
+    # The signature of PNG, https://www.w3.org/TR/png-3/#5PNG-file-signature
+    assert paths[2].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_table_is_aligned_and_says_on_what_it_was_measured(ablation: Ablation) -> None:
+    lines = table(ablation).splitlines()
+
+    rows, legend = lines[: len(ROWS) + 1], " ".join(lines[len(ROWS) + 1 :])
+    assert [line[:21].strip() for line in rows[1:]] == ROWS
+    assert {len(line) for line in rows} == {len(rows[0])}
+    assert "6 shots of 1 title that the model never learned from" in legend
+    assert "A guess: top-1 0.500, MRR 0.750." in legend
+
+
+def test_the_table_shouts_where_nothing_was_held_out(ablation: Ablation) -> None:
+    assert "THAT THE MODEL LEARNED FROM" in table(replace(ablation, held_out=False))
