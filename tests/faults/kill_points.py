@@ -1,0 +1,179 @@
+"""Kill a writing stage at every write, clean and torn, and see what is left. Run by test_kill_points.py as a process.
+
+One child is forked for each point: it counts its writes, syncs, renames and removals, and kills itself at the chosen
+one, so nothing is cleaned up. ``torn`` lets half of the bytes of a write through first.
+
+    python kill_points.py STAGE FILM STORE MODEL FOLDER
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mediafm_cli.model.folder import load_model, model_fingerprint
+from mediafm_cli.stages.embed import EmbedSettings, embed_store
+from mediafm_cli.stages.encode import EncodeSettings, encode_title
+from mediafm_cli.stages.fuse import fuse_title
+from mediafm_cli.stages.host import make_host
+from mediafm_cli.stages.segment import segment_title
+from mediafm_cli.store import commit
+from mediafm_cli.store.inspect import check_store
+from mediafm_cli.store.read import open_store
+
+commit.WRITE_BYTES = 1 << 15  # several writes a commit
+
+
+def make_stage(stage: str, film: Path, model: Path) -> Callable[[Path], object]:
+    """The stage, ready to be run on a store; what does not write is done here, once."""
+    match stage:
+        case "segment":
+            return lambda store: segment_title(film, store)
+        case "encode":
+            host = make_host("text", preset="offline")
+            return lambda store: encode_title(store, host, EncodeSettings("text", batch_size=1, commit_every_s=0))
+        case "fuse":
+            return fuse_title
+        case "embed":
+            loaded, fingerprint = load_model(model), model_fingerprint(model)
+            return lambda store: embed_store(store, loaded, fingerprint, EmbedSettings("model"))
+    raise ValueError(stage)
+
+
+class Injector:
+    """Notes what touches the disk from here on, ``w`` for a write, and kills the process at one of them."""
+
+    def __init__(self, at: int, torn: bool) -> None:
+        self.at = at
+        self.torn = torn
+        self.seen = ""
+
+    def install(self) -> None:
+        for name in ("fsync", "replace", "unlink", "open"):
+            setattr(os, name, self.wrap(getattr(os, name)))
+        commit.open = self.open  # type: ignore[attr-defined]
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self.reach("-")
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    def reach(self, kind: str) -> bool:
+        self.seen += kind
+        here = len(self.seen) - 1 == self.at
+        if here and not self.torn:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return here
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        file = builtins.open(*args, **kwargs)  # noqa: SIM115 - closed by Torn
+        injector = self
+
+        class Torn:
+            def write(self, data: memoryview) -> int:
+                if injector.reach("w"):
+                    file.write(data[: len(data) // 2])
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return file.write(data)
+
+            def fileno(self) -> int:
+                return file.fileno()
+
+            def __enter__(self) -> Torn:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                file.close()
+
+        return Torn()
+
+
+def in_child(work: Callable[[], str]) -> tuple[int, str]:
+    """Run ``work`` in a fork: the signal that ended it, or 0, and what it returned."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        os.write(write, work().encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), said
+
+
+def done_rows(store: Path, stage: str) -> int:
+    """How much of the stage's work the store holds; it must be valid."""
+    if not store.exists():
+        return 0
+    faults = check_store(store)
+    assert not faults, faults
+    with open_store(store) as found:
+        place = {"segment": "shots", "encode": "encodings/text", "fuse": "fused", "embed": "embeddings/model"}[stage]
+        if place not in found:
+            return 0
+        if stage != "encode":
+            return 1
+        encoding = found.encoding("text")
+        assert encoding.complete == encoding.done.all()
+        return int(encoding.done.sum())
+
+
+def main() -> None:
+    stage, film, before, model, folder = sys.argv[1], *map(Path, sys.argv[2:])
+    torch.set_num_threads(1)
+    run_stage = make_stage(stage, film, model)
+
+    def fresh(name: str) -> Path:
+        (folder / name).mkdir()
+        store = folder / name / "film.h5"
+        if stage != "segment":
+            shutil.copy(before, store)
+        return store
+
+    def run(store: Path, at: int, torn: bool) -> Callable[[], str]:
+        def work() -> str:
+            injector = Injector(at, torn)
+            injector.install()
+            run_stage(store)
+            return injector.seen
+
+        return work
+
+    whole = fresh("whole")
+    ended, points = in_child(run(whole, -1, False))
+    assert ended == 0
+    reference = whole.read_bytes()
+    killed = 0
+    for torn in (False, True):
+        last = 0
+        for at in [at for at, kind in enumerate(points) if kind == "w" or not torn]:
+            store = fresh(f"{at}-{torn}")
+            ended, _ = in_child(run(store, at, torn))
+            assert ended == signal.SIGKILL, at
+            killed += 1
+            done = done_rows(store, stage)
+            assert done >= last, f"point {at}: {done} rows, {last} at the point before"
+            last = done
+            ended, _ = in_child(run(store, -1, False))
+            assert ended == 0, at
+            assert store.read_bytes() == reference, at
+            assert set(os.listdir(store.parent)) <= {"film.h5", "film.h5.lock"}, at
+            shutil.rmtree(store.parent)
+    print(json.dumps({"points": len(points), "killed": killed}))
+
+
+if __name__ == "__main__":
+    main()
