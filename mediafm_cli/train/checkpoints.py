@@ -54,10 +54,15 @@ def save_checkpoint(
             sync_folder(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        for old in _checkpoints(folder)[:-keep_last]:
-            _remove(old)
+        remove_old(folder, keep_last)
     except OSError as error:
         raise unwritable(final, error) from error
+
+
+def remove_old(folder: Path, keep_last: int) -> None:
+    """Remove all checkpoints but the last ``keep_last``."""
+    for old in _checkpoints(folder)[:-keep_last]:
+        _remove(old)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

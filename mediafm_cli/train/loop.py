@@ -30,6 +30,7 @@ from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.checkpoints import (
     newest_checkpoint,
     read_checkpoint,
+    remove_old,
     restore_model,
     restore_optimizers,
     save_checkpoint,
@@ -108,6 +109,7 @@ def pretrain(
             _require_same_run(folder, saved, model_config, record, sequences.total_steps)
             model, done = restore_model(checkpoint, saved).to(device), saved.training.steps
             if done == sequences.total_steps:
+                remove_old(folder / CHECKPOINTS, settings.keep_last)
                 save_model(folder, model, saved.training)
                 return Result(folder, done, done, (), None)
             optimizers = build_optimizers(model, settings)

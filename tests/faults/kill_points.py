@@ -1,7 +1,8 @@
 """Kill a writing stage at every write, clean and torn, and see what is left. Run by test_kill_points.py as a process.
 
 One child is forked for each point: it counts its writes, syncs, renames and removals, and kills itself at the chosen
-one, so nothing is cleaned up. ``torn`` lets half of the bytes of a write through first.
+one, so nothing is cleaned up. ``torn`` lets half of the bytes of a write through first. The target of a stage is the
+store that it writes, or the model folder.
 
     python kill_points.py STAGE FILM STORE MODEL FOLDER
 """
@@ -20,7 +21,9 @@ from typing import Any
 
 import torch
 
-from mediafm_cli.model.folder import load_model, model_fingerprint
+from mediafm_cli.model import atomic
+from mediafm_cli.model.config import ModelConfig
+from mediafm_cli.model.folder import CONFIG, load_model, model_fingerprint
 from mediafm_cli.stages.embed import EmbedSettings, embed_store
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
 from mediafm_cli.stages.fuse import fuse_title
@@ -29,23 +32,32 @@ from mediafm_cli.stages.segment import segment_title
 from mediafm_cli.store import commit
 from mediafm_cli.store.inspect import check_store
 from mediafm_cli.store.read import open_store
+from mediafm_cli.train import metrics
+from mediafm_cli.train.catalogue import open_catalogue
+from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.loop import pretrain
 
 commit.WRITE_BYTES = 1 << 15  # several writes a commit
 
 
-def make_stage(stage: str, film: Path, model: Path) -> Callable[[Path], object]:
-    """The stage, ready to be run on a store; what does not write is done here, once."""
+def make_stage(stage: str, film: Path, store: Path, model: Path) -> Callable[[Path], object]:
+    """The stage, ready to be run on a target; what does not write is done here, once."""
     match stage:
         case "segment":
-            return lambda store: segment_title(film, store)
+            return lambda target: segment_title(film, target)
         case "encode":
             host = make_host("text", preset="offline")
-            return lambda store: encode_title(store, host, EncodeSettings("text", batch_size=1, commit_every_s=0))
+            return lambda target: encode_title(target, host, EncodeSettings("text", batch_size=1, commit_every_s=0))
         case "fuse":
             return fuse_title
+        case "pretrain":
+            catalogue = open_catalogue([store])
+            config = ModelConfig(catalogue.layout, hidden=16, layers=1, heads=2)
+            settings = TrainConfig(max_steps=2, checkpoint_every=1, keep_last=1)
+            return lambda target: pretrain(catalogue.titles, config, settings, target, resume=True)
         case "embed":
             loaded, fingerprint = load_model(model), model_fingerprint(model)
-            return lambda store: embed_store(store, loaded, fingerprint, EmbedSettings("model"))
+            return lambda target: embed_store(target, loaded, fingerprint, EmbedSettings("model"))
     raise ValueError(stage)
 
 
@@ -58,9 +70,10 @@ class Injector:
         self.seen = ""
 
     def install(self) -> None:
-        for name in ("fsync", "replace", "unlink", "open"):
+        for name in ("fsync", "rename", "replace", "unlink", "rmdir", "open"):
             setattr(os, name, self.wrap(getattr(os, name)))
-        commit.open = self.open  # type: ignore[attr-defined]
+        for module in (commit, atomic, metrics):
+            module.open = self.open  # type: ignore[attr-defined]
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -87,8 +100,8 @@ class Injector:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return file.write(data)
 
-            def fileno(self) -> int:
-                return file.fileno()
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
 
             def __enter__(self) -> Torn:
                 return self
@@ -114,13 +127,20 @@ def in_child(work: Callable[[], str]) -> tuple[int, str]:
     return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), said
 
 
-def done_rows(store: Path, stage: str) -> int:
-    """How much of the stage's work the store holds; it must be valid."""
-    if not store.exists():
+def done_so_far(target: Path, stage: str) -> int:
+    """How much of the stage's work the target holds; it must be valid."""
+    if stage == "pretrain":
+        checkpoints = sorted(target.glob("checkpoints/step-*"))
+        for checkpoint in checkpoints:
+            load_model(checkpoint)
+        if (target / CONFIG).exists():
+            load_model(target)
+        return int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
+    if not target.exists():
         return 0
-    faults = check_store(store)
+    faults = check_store(target)
     assert not faults, faults
-    with open_store(store) as found:
+    with open_store(target) as found:
         place = {"segment": "shots", "encode": "encodings/text", "fuse": "fused", "embed": "embeddings/model"}[stage]
         if place not in found:
             return 0
@@ -131,47 +151,54 @@ def done_rows(store: Path, stage: str) -> int:
         return int(encoding.done.sum())
 
 
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Every file but locks: a killed run leaves an empty one, which locks nobody out."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
 def main() -> None:
     stage, film, before, model, folder = sys.argv[1], *map(Path, sys.argv[2:])
     torch.set_num_threads(1)
-    run_stage = make_stage(stage, film, model)
+    run_stage = make_stage(stage, film, before, model)
 
     def fresh(name: str) -> Path:
-        (folder / name).mkdir()
-        store = folder / name / "film.h5"
-        if stage != "segment":
-            shutil.copy(before, store)
-        return store
+        target = folder / name / "target.h5"
+        target.parent.mkdir()
+        if stage in ("encode", "fuse", "embed"):
+            shutil.copy(before, target)
+        return target
 
-    def run(store: Path, at: int, torn: bool) -> Callable[[], str]:
+    def run(target: Path, at: int, torn: bool) -> Callable[[], str]:
         def work() -> str:
             injector = Injector(at, torn)
             injector.install()
-            run_stage(store)
+            run_stage(target)
             return injector.seen
 
         return work
 
     whole = fresh("whole")
-    ended, points = in_child(run(whole, -1, False))
+    run_stage(whole)
+    reference = read_tree(whole.parent)
+    ended, points = in_child(run(fresh("counted"), -1, False))
     assert ended == 0
-    reference = whole.read_bytes()
     killed = 0
     for torn in (False, True):
         last = 0
         for at in [at for at, kind in enumerate(points) if kind == "w" or not torn]:
-            store = fresh(f"{at}-{torn}")
-            ended, _ = in_child(run(store, at, torn))
+            target = fresh(f"{at}-{torn}")
+            ended, _ = in_child(run(target, at, torn))
             assert ended == signal.SIGKILL, at
             killed += 1
-            done = done_rows(store, stage)
-            assert done >= last, f"point {at}: {done} rows, {last} at the point before"
+            done = done_so_far(target, stage)
+            assert done >= last, f"point {at}: {done} done, {last} at the point before"
             last = done
-            ended, _ = in_child(run(store, -1, False))
+            ended, _ = in_child(run(target, -1, False))
             assert ended == 0, at
-            assert store.read_bytes() == reference, at
-            assert set(os.listdir(store.parent)) <= {"film.h5", "film.h5.lock"}, at
-            shutil.rmtree(store.parent)
+            found = read_tree(target.parent)
+            assert found == reference, (at, found.keys() ^ reference.keys())
+            shutil.rmtree(target.parent)
     print(json.dumps({"points": len(points), "killed": killed}))
 
 
