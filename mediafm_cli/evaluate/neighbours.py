@@ -25,6 +25,12 @@ def nearest_elsewhere(vectors: np.ndarray, titles: Sequence[str], count: int) ->
     return np.argsort(-similar, axis=1, kind="stable")[:, : min(count, elsewhere)]
 
 
+def window_means(vectors: np.ndarray, reach: int) -> np.ndarray:
+    """Context without a model: the mean of each shot and those at most ``reach`` away, float32 [n, d]; one title."""
+    windows = [vectors[max(0, shot - reach) : shot + reach + 1] for shot in range(len(vectors))]
+    return np.stack([window.mean(axis=0) for window in windows])
+
+
 def share_alike(nearest: np.ndarray, labels: np.ndarray) -> float:
     """Mean share of the nearest shots that carry the label of the shot itself: precision at k."""
     return float((labels[nearest] == labels[:, None]).mean())

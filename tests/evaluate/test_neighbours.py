@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cosine as cosine_distance
 
-from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike
+from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike, window_means
 
 
 def test_the_nearest_are_those_of_the_smallest_cosine_distance_in_other_titles() -> None:
@@ -51,3 +51,9 @@ def test_share_alike_is_the_mean_share_of_equal_labels() -> None:
     nearest = np.array([[1, 2], [0, 2], [0, 1]])
 
     assert share_alike(nearest, labels) == pytest.approx(np.mean([1 / 2, 1 / 2, 0]))
+
+
+def test_a_window_mean_takes_in_what_is_there_on_each_side() -> None:
+    vectors = np.array([[1, 0], [3, 0], [5, 6], [7, 0]], np.float32)
+
+    assert window_means(vectors, 1).tolist() == [[2, 0], [3, 2], [5, 2], [6, 3]]

@@ -24,9 +24,9 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything that the demo makes.")] = Path(
         "demo"
     ),
-    titles: Annotated[int, typer.Option(min=2, help="Films to make.")] = 12,
+    titles: Annotated[int, typer.Option(min=2, help="Films to make.")] = 24,
     shots: Annotated[int, typer.Option(min=4, help="Shots a film.")] = 24,
-    max_steps: shared.MaxSteps = 400,
+    max_steps: shared.MaxSteps = 300,
     seed: shared.Seed = 0,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -34,7 +34,7 @@ def demo(
 
     mediafm demo -o demo/
 
-    mediafm demo -o demo/ --titles 24 --max-steps 1000
+    mediafm demo -o demo/ --titles 48 --max-steps 1000
 
     It needs no download, no key and no GPU.
     """
@@ -79,10 +79,11 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
 
     import numpy as np
 
-    from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike
+    from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike, window_means
+    from mediafm_cli.evaluate.predictors import WINDOW
     from mediafm_cli.store.read import open_store
 
-    flat, contextual, owners, scenes, names = [], [], [], [], []
+    flat, means, contextual, owners, scenes, names = [], [], [], [], [], []
     for film, path in zip(films, stores, strict=True):
         truth = json.loads(film.truth.read_text("utf-8"))
         with open_store(path) as store:
@@ -91,22 +92,30 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
         rows = np.searchsorted(film.end_frame, middles, side="right")
         kinds = [truth["scene_types"][film.scene[row]] for row in rows]
         flat.append(fused.vectors)
+        means.append(window_means(fused.vectors, WINDOW))
         contextual.append(embedding.shots)
         owners += [film.path.stem] * len(rows)
         scenes += kinds
         names += [f"{film.path.stem} {start:4.1f}s {kind}" for start, kind in zip(shots.start_s, kinds, strict=True)]
     labels = np.asarray(scenes)
-    before = nearest_elsewhere(np.concatenate(flat), owners, NEAREST)
-    after = nearest_elsewhere(np.concatenate(contextual), owners, NEAREST)
+    before, averaged, after = (
+        nearest_elsewhere(np.concatenate(vectors), owners, NEAREST) for vectors in (flat, means, contextual)
+    )
     shown = [int(row) for row in np.linspace(0, len(names) - 1, SHOWN + 2)[1:-1]]
     width = max(map(len, names))
     lines = [f"{'a shot':<{width}}   {'nearest elsewhere, before':<{width}}   nearest elsewhere, in context"]
     lines += [f"{names[row]:<{width}}   {names[before[row, 0]]:<{width}}   {names[after[row, 0]]}" for row in shown]
-    chance = float(np.mean([(labels == label).mean() for label in labels]))
-    alike = f"before {share_alike(before, labels):.0%}, in context {share_alike(after, labels):.0%}"
+    shares = {
+        "before": share_alike(before, labels),
+        f"the mean of a shot and {WINDOW} on each side": share_alike(averaged, labels),
+        "in context": share_alike(after, labels),
+        "by chance": float(np.mean([(labels == label).mean() for label in labels])),
+    }
+    too_few = "From so few films the model learns these films, not what a kind of scene shares; train on more."
     return [
         *lines,
         "",
-        f"Of the {before.shape[1]} nearest shots in other films, this share is of the same kind of scene: "
-        f"{alike}, by chance {chance:.0%}.",
+        f"Of the {before.shape[1]} nearest shots in other films, the share from the same kind of scene:",
+        *(f"  {share:4.0%}  {name}" for name, share in shares.items()),
+        *[too_few] * (shares["in context"] < shares["before"]),
     ]
