@@ -1,3 +1,5 @@
+"""Subtitles from files, sidecars and streams, and the shots that their cues belong to."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""What is said of a media file before it is decoded."""
+
 from __future__ import annotations
 
 import hashlib

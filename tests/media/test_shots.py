@@ -1,3 +1,5 @@
+"""From frames to shots: times, pts, short shots, and damage on the way."""
+
 from __future__ import annotations
 
 import json

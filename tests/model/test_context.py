@@ -1,3 +1,5 @@
+"""Embedding a title in windows that leave no seam."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Model folders: saved, read back, and refused where they are damaged, hostile or untrained."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Masked shot modelling: what is masked, the loss, and the baselines beside it."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

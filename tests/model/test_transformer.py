@@ -1,3 +1,5 @@
+"""What the transformer sees of a title, and what it must not see."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The built-in segmenter on hand-checked real films, and on pictures made to mislead it."""
+
 from __future__ import annotations
 
 import json
@@ -6,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
-from mediafm_cli.media.container import open_media
-from mediafm_cli.media.decoding import VideoPass
-from mediafm_cli.media.probe import require_video
-from mediafm_cli.media.thumbnails import read_thumbnails
 from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.segmenters.score import CutScore, score_cuts
 
@@ -23,14 +22,11 @@ FRAMES = 60
 def clips(media: Path) -> dict[str, tuple[Film, dict]]:
     """Thumbnails and truth of every hand-checked stream."""
     truth = json.loads((media / "cuts.json").read_text())["clips"]
-    return {name: (read_clip(media, name), clip) for name, clip in truth.items()}
-
-
-def read_clip(media: Path, name: str) -> Film:
-    file, _, stream = name.partition("#stream")
-    with open_media(media / file) as container:
-        video = container.streams[int(stream)] if stream else require_video(media / file, container)
-        return [thumbnail.rgb for _, thumbnail in read_thumbnails(VideoPass(container, video), (64, 36))]
+    found = {}
+    for name, clip in truth.items():
+        file, _, stream = name.partition("#stream")
+        found[name] = read_clip(media / file, int(stream) if stream else None), clip
+    return found
 
 
 def detect(film: Sequence[np.ndarray]) -> list[Boundary]:

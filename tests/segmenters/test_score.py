@@ -1,3 +1,5 @@
+"""Agreement of found with true cuts."""
+
 from __future__ import annotations
 
 from itertools import permutations

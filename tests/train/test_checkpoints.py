@@ -1,3 +1,5 @@
+"""Checkpoints: whole or not there, and nothing in them is run."""
+
 from __future__ import annotations
 
 import hashlib

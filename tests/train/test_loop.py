@@ -1,3 +1,5 @@
+"""Pretraining runs, from titles to a model folder."""
+
 from __future__ import annotations
 
 from dataclasses import replace

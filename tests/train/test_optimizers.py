@@ -1,3 +1,5 @@
+"""Which parameters Muon and AdamW get, and at what rate."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Runs that are interrupted, resumed, overwritten or refused."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Splits, windows and batches of titles."""
+
 from __future__ import annotations
 
 from collections import Counter
