@@ -55,6 +55,7 @@ def run_chain(
     from mediafm_cli.stages.segment import segment_title
     from mediafm_cli.train.config import TrainConfig
 
+    modalities = [*find_preset(settings.preset).encoders, "metadata"]
     steps = Console(quiet=console.quiet, verbose=console.verbose, results=False)
     paths = run_over_titles(
         "segment",
@@ -64,7 +65,7 @@ def run_chain(
         ),
         steps,
     )
-    for modality in [*find_preset(settings.preset).encoders, "metadata"]:
+    for modality in modalities:
         encode(paths, modality, settings, steps, overwrite=overwrite)
     run_over_titles(
         "fuse", paths, lambda path, _: fuse_title(path, normalize=settings.normalize, overwrite=overwrite), steps

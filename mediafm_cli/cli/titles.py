@@ -26,11 +26,12 @@ def run_over_titles(
 
     Raises:
         MediafmError: the error of the only title.
-        SomeTitlesFailedError: some of several failed; each was reported when it did. A MediafmError where all failed.
+        SomeTitlesFailedError: some of several failed; each was reported when it did.
+        MediafmError: all of several failed; of the kind of the last.
         PluginError: the encoder itself is broken, so that no other title can fare better.
     """
     outcomes: list[Outcome] = []
-    failed: list[Path] = []
+    failed: dict[Path, MediafmError] = {}
     for number, title in enumerate(titles, 1):
         label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if len(titles) > 1 else "")
         try:
@@ -42,7 +43,7 @@ def run_over_titles(
             if len(titles) == 1:
                 raise
             console.fail(error)
-            failed.append(title)
+            failed[title] = error
             continue
         tell = console.say if len(titles) == 1 else console.detail
         tell(f"{stage} {outcome.store}: {outcome.status}: {outcome.summary}")
@@ -58,7 +59,7 @@ def run_over_titles(
         names = ", ".join(str(title) for title in failed)
         raise SomeTitlesFailedError(f"{len(failed)} of {len(titles)} titles failed: {names}.", "The others are done.")
     if failed:
-        raise MediafmError(f"All {len(titles)} titles failed.")
+        raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
     return [outcome.store for outcome in outcomes]
 
 

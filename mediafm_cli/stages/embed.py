@@ -96,7 +96,6 @@ def embed_store(
 
 
 def _require_same(store: Store, there: Embedding, wanted: tuple[str, str, int, int], name: str) -> None:
-    repair = f"mediafm embed {store.path} --model MODEL --overwrite"
     found = (there.model, there.layer, there.window, there.overlap)
     if found != wanted:
         names = ("model", "layer", "window", "overlap")
@@ -105,9 +104,9 @@ def _require_same(store: Store, there: Embedding, wanted: tuple[str, str, int, i
         raise StaleError(
             f"{store.path} has embeddings called {name!r} already, and they are not the same.",
             f"They were made with {different}.",
-            f"Replace them with: {repair}, or keep both with --name",
+            "Replace them by adding --overwrite, or keep both with --name.",
         )
-    require_fresh(store, f"embeddings/{name}", there.made_from, repair)
+    require_fresh(store, f"embeddings/{name}", there.made_from, f"mediafm embed {store.path} --model MODEL --overwrite")
 
 
 def _short(value: object) -> str:

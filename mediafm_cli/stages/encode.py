@@ -149,7 +149,6 @@ def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
 
 def _require_same(store: Store, there: Encoding, wanted: Encoding) -> None:
     name = f"encodings/{there.modality}"
-    repair = f"mediafm encode {store.path} --modality {there.modality} --overwrite"
     if there.encoder != wanted.encoder:
         why = f"It was made by {there.encoder}, not {wanted.encoder}."
     elif dict(there.options) != dict(wanted.options):
@@ -160,7 +159,8 @@ def _require_same(store: Store, there: Encoding, wanted: Encoding) -> None:
         why = f"It was made from {', '.join(there.made_from)}, which changed since."
     else:
         return
-    raise StaleError(f"{store.path} has {name} already, and it is not the same.", why, f"Replace it with: {repair}")
+    what = f"{store.path} has {name} already, and it is not the same."
+    raise StaleError(what, why, "Replace it by adding --overwrite.")
 
 
 def _batches(

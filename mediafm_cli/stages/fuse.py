@@ -93,7 +93,7 @@ def fuse_encodings(contents: Contents, names: Sequence[str], normalize: Normaliz
 def _require_ready(store: Store, names: Sequence[str]) -> None:
     for name in names:
         encoding = store.encoding(name)
-        repair = f"mediafm encode {store.path} --modality {name}"
+        repair = f"mediafm encode {store.path} --modality {name} --encoder {encoding.encoder}"
         if not encoding.complete:
             done = f"{int(encoding.done.sum())} of {len(encoding.done)} shots are done."
             raise StoreError(f"{store.path}: encodings/{name} is not complete.", done, f"Finish it: {repair}")
@@ -110,14 +110,13 @@ def _blocks(encodings: Sequence[Encoding]) -> tuple[Block, ...]:
 
 
 def _require_same(store: Store, there: Fused, wanted: Fused) -> None:
-    repair = f"mediafm fuse {store.path} --overwrite"
     if (there.blocks, there.missing, there.normalize) != (wanted.blocks, wanted.missing, wanted.normalize):
         raise StaleError(
             f"{store.path} has fused vectors already, and they are not the same.",
             f"They were fused from {_described(there)}; now it is {_described(wanted)}.",
-            f"Replace them with: {repair}",
+            "Replace them by adding --overwrite.",
         )
-    require_fresh(store, "fused", there.made_from, repair)
+    require_fresh(store, "fused", there.made_from, f"mediafm fuse {store.path} --overwrite")
 
 
 def _described(fused: Fused) -> str:

@@ -59,8 +59,8 @@ def open_title(path: Path) -> tuple[Layout, Title]:
         require_fresh(store, "fused", fused.made_from, repair)
         for place in fused.made_from:
             encoding = store.encoding(place.removeprefix("encodings/"))
-            hint = f"mediafm encode {path} --modality {encoding.modality} --overwrite, then: {repair}"
-            require_fresh(store, place, encoding.made_from, hint)
+            encode = f"mediafm encode {path} --modality {encoding.modality} --encoder {encoding.encoder} --overwrite"
+            require_fresh(store, place, encoding.made_from, f"{encode}, then: {repair}")
         metadata, source = _read_metadata(store)
         layout = Layout(fused.blocks, fused.normalize, fused.missing, source)
         vectors = store.map_array("fused", "vectors")
@@ -72,7 +72,7 @@ def _read_metadata(store: Store) -> tuple[np.ndarray | None, MetadataSource | No
     if f"encodings/{METADATA}" not in store:
         return None, None
     encoding = store.encoding(METADATA)
-    repair = f"mediafm encode {store.path} --modality {METADATA}"
+    repair = f"mediafm encode {store.path} --modality {METADATA} --encoder {encoding.encoder}"
     if not encoding.complete:
         raise StoreError(f"{store.path}: encodings/{METADATA} is not complete.", hint=f"Finish it: {repair}")
     require_fresh(store, f"encodings/{METADATA}", encoding.made_from, f"{repair} --overwrite")
