@@ -4,7 +4,7 @@ One child is forked for each point: it counts its writes, syncs, renames and rem
 one, so nothing is cleaned up. ``torn`` lets half of the bytes of a write through first. The target of a stage is the
 store that it writes, or the model folder.
 
-    python kill_points.py STAGE FILM STORE MODEL FOLDER
+    python kill_points.py STAGE FILM STORE MODEL FOLDER WRITE_BYTES STEPS
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.loop import pretrain
 
-commit.WRITE_BYTES = 1 << 15  # several writes a commit
 
-
-def make_stage(stage: str, film: Path, store: Path, model: Path) -> Callable[[Path], object]:
+def make_stage(stage: str, film: Path, store: Path, model: Path, steps: int) -> Callable[[Path], object]:
     """The stage, ready to be run on a target; what does not write is done here, once."""
     match stage:
         case "segment":
@@ -53,7 +51,7 @@ def make_stage(stage: str, film: Path, store: Path, model: Path) -> Callable[[Pa
         case "pretrain":
             catalogue = open_catalogue([store])
             config = ModelConfig(catalogue.layout, hidden=16, layers=1, heads=2)
-            settings = TrainConfig(max_steps=2, checkpoint_every=1, keep_last=1)
+            settings = TrainConfig(max_steps=steps, checkpoint_every=1, keep_last=1)
             return lambda target: pretrain(catalogue.titles, config, settings, target, resume=True)
         case "embed":
             loaded, fingerprint = load_model(model), model_fingerprint(model)
@@ -158,9 +156,10 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 
 def main() -> None:
-    stage, film, before, model, folder = sys.argv[1], *map(Path, sys.argv[2:])
+    stage, film, before, model, folder = sys.argv[1], *map(Path, sys.argv[2:6])
+    commit.WRITE_BYTES, steps = map(int, sys.argv[6:])
     torch.set_num_threads(1)
-    run_stage = make_stage(stage, film, before, model)
+    run_stage = make_stage(stage, film, before, model, steps)
 
     def fresh(name: str) -> Path:
         target = folder / name / "target.h5"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,26 +24,46 @@ SCRIPT = Path(__file__).parent / "kill_points.py"
 REMOVED = {"encode": {"encodings/text", "fused"}, "fuse": {"fused"}}
 
 
-@pytest.mark.parametrize(
-    ("stage", "least"), [("segment", 8), ("encode", 40), ("fuse", 8), ("pretrain", 40), ("embed", 8)]
-)
-def test_a_kill_at_any_write_loses_nothing(
-    stage: str,
-    least: int,
-    films: list[SyntheticTitle],
-    stores: list[Path],
-    model_folder: Path,
-    tmp_path: Path,
-) -> None:
-    update_store(stores[0], lambda contents: contents.without(REMOVED.get(stage, set())))
-    command = [sys.executable, str(SCRIPT), stage, str(films[0].path), str(stores[0]), str(model_folder), str(tmp_path)]
+STAGES = ("segment", "encode", "fuse", "pretrain", "embed")
 
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
-    assert done.returncode == 0, done.stderr[-3000:]
-    counted = json.loads(done.stdout)
-    assert counted["points"] >= least
+@pytest.fixture
+def kill_everywhere(
+    films: list[SyntheticTitle], stores: list[Path], model_folder: Path, tmp_path: Path
+) -> Callable[[str, int, int], dict[str, int]]:
+    """Run kill_points.py on a stage; how many points there were, and how many kills."""
+
+    def run(stage: str, write_bytes: int, steps: int) -> dict[str, int]:
+        update_store(stores[0], lambda contents: contents.without(REMOVED.get(stage, set())))
+        paths = [films[0].path, stores[0], model_folder, tmp_path]
+        command = [sys.executable, SCRIPT, stage, *paths, write_bytes, steps]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_kill_at_any_write_loses_nothing(stage: str, kill_everywhere: Callable[[str, int, int], dict]) -> None:
+    counted = kill_everywhere(stage, 1 << 15, 2)
+
+    assert counted["points"] >= 8
     assert counted["killed"] > counted["points"]  # every point clean, and every write torn
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("stage", "write_bytes"), [("segment", 96), ("encode", 4096), ("fuse", 800), ("pretrain", 1), ("embed", 1024)]
+)
+def test_a_kill_at_any_of_many_small_writes_loses_nothing(
+    stage: str, write_bytes: int, kill_everywhere: Callable[[str, int, int], dict]
+) -> None:
+    counted = kill_everywhere(stage, write_bytes, 5)
+
+    print(f"{stage}: {counted['points']} points, {counted['killed']} kills")
+    assert counted["points"] >= 70
 
 
 ENCODE = """
