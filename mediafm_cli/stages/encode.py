@@ -98,9 +98,7 @@ def encode_title(
     found = int(encoding.present.sum())
     unit = "row" if settings.modality == METADATA else "shots"
     resumed = f", {len(encoding.done) - left} from before" if left < len(encoding.done) else ""
-    summary = (
-        f"{settings.modality}: {found} of {len(encoding.done)} {unit} present, {host.encoder.dim} numbers{resumed}"
-    )
+    summary = f"{settings.modality}: {found} of {len(encoding.done)} {unit} present, {host.dim} numbers{resumed}"
     return Outcome(path, "written", summary)
 
 
@@ -134,13 +132,13 @@ def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
     needs_text = isinstance(host.encoder.needs, Text)
     part = "source/metadata" if modality == METADATA else "shots/text" if needs_text else "shots/timing"
     return Encoding(
-        np.zeros((n, host.encoder.dim), np.float32),
+        np.zeros((n, host.dim), np.float32),
         np.zeros(n, bool),
         np.zeros(n, bool),
         modality=modality,
         encoder=host.name,
         options=options_as_json(host.encoder.options),
-        fingerprint=dict(host.encoder.fingerprint()),
+        fingerprint=host.fingerprint,
         complete=False,
         versions={package: version(package) for package in RECORDED_PACKAGES},
         made_from=parts_sha256(store, [part]),

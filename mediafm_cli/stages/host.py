@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 import numpy as np
@@ -39,10 +40,13 @@ def make_host(
     if of != modality and of in BUILT_IN_MODALITIES and modality in BUILT_IN_MODALITIES:
         raise UsageError(f"{name} encodes {of}, not {modality}.", hint=f"Say --modality {of}, or name another encoder.")
     kind = load_encoder(name)
-    encoder = kind(parse_options(kind.Options, options), device=device)
+    parsed = parse_options(kind.Options, options)
+    with _blame(name, "to start"):
+        encoder = kind(parsed, device=device)
+        host = EncoderHost(name, encoder)
     if modality == METADATA and not isinstance(encoder.needs, Text):
         raise UsageError(f"{name} does not encode text.", "Metadata is text.", "Name an encoder such as text.hashed.")
-    return EncoderHost(name, encoder)
+    return host
 
 
 class EncoderHost:
@@ -51,12 +55,17 @@ class EncoderHost:
     Args:
         name: as the user named it and as stores record it.
         encoder: not yet loaded.
+
+    Attributes:
+        dim: width of the vectors. ``fingerprint``: what they depend on beside the options.
     """
 
     def __init__(self, name: str, encoder: Encoder) -> None:
         self.name = name
         self.encoder = encoder
-        self._loaded = False
+        self.dim = encoder.dim
+        self.fingerprint = dict(encoder.fingerprint())
+        self._to_close = False
 
     def __enter__(self) -> EncoderHost:
         return self
@@ -64,8 +73,9 @@ class EncoderHost:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._loaded:
-            self.encoder.close()
+        if self._to_close:
+            with _blame(self.name, "to close"):
+                self.encoder.close()
 
     def encode(self, shots: Sequence[Shot]) -> np.ndarray:
         """Vectors of ``shots``, float32 [len(shots), dim].
@@ -74,19 +84,16 @@ class EncoderHost:
             PluginError: the encoder failed, or gave back something else than finite vectors of its own width.
         """
         span = f"shot {shots[0].index}" if len(shots) == 1 else f"shots {shots[0].index} to {shots[-1].index}"
-        try:
-            if not self._loaded:
+        if not self._to_close:
+            self._to_close = True
+            with _blame(self.name, "to load"):
                 self.encoder.load()
-                self._loaded = True
+        with _blame(self.name, f"on {span}"):
             vectors = self.encoder.encode(shots)
-        except MediafmError:
-            raise
-        except Exception as error:
-            raise PluginError(f"{self.name} failed on {span}.", f"{type(error).__name__}: {error}.") from error
         return self._checked(vectors, len(shots), span)
 
     def _checked(self, vectors: object, count: int, span: str) -> np.ndarray:
-        wanted = (count, self.encoder.dim)
+        wanted = (count, self.dim)
         if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != wanted:
             got = (
                 f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else type(vectors).__name__
@@ -95,3 +102,14 @@ class EncoderHost:
         if not np.isfinite(vectors).all():
             raise PluginError(f"{self.name} gave numbers that are not finite for {span}.")
         return vectors
+
+
+@contextmanager
+def _blame(name: str, doing: str) -> Iterator[None]:
+    """Turn whatever a plugin raises into an error that names it."""
+    try:
+        yield
+    except MediafmError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{name} failed {doing}.", f"{type(error).__name__}: {error}.") from error
