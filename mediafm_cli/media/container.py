@@ -11,6 +11,7 @@ import os
 import stat
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -27,6 +28,8 @@ _FORMATS = (
     "mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,mxf,gxf,nut,rm,wtv,dv,ivf,obu,av1,h264,hevc,vvc,m4v,"
     "vc1,yuv4mpegpipe,wav,w64,flac,mp3,aac,ac3,eac3,dts,dtshd,truehd,caf,aiff,au,amr,ape,tta,wv,mpc,mpc8,tak"
 )
+# PyAV before 19 refuses a file with a tag that is not UTF-8, unless told what 19 always does.
+_LENIENT: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 MICROSECONDS = 1_000_000
 _SUPPORTED = "Supported are MP4, MOV, MKV, WebM, MPEG-TS, AVI and the other usual video and audio containers."
 
@@ -40,7 +43,7 @@ def open_media(path: Path) -> InputContainer:
     _check_regular_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "max_pixels": str(MAX_PIXELS)}
     try:
-        container = av.open(f"file:{os.path.abspath(path)}", mode="r", options=options, metadata_errors="replace")
+        container = av.open(f"file:{os.path.abspath(path)}", mode="r", options=options, **_LENIENT)
     except av.error.PermissionError as error:
         raise _no_permission(path) from error
     except (av.error.FFmpegError, ValueError) as error:

@@ -146,10 +146,14 @@ def _list_kinds(container: InputContainer) -> list[str]:
 
 def _describe(stream: Stream, display: Display | None) -> StreamInfo:
     context = stream.codec_context
-    language = None if stream.language in (None, "und") else stream.language
+    tagged = stream.language is not None and stream.language != "und" and stream.language.isascii()
     codec = "unknown" if context is None else context.codec.canonical_name
     common = StreamInfo(
-        stream.index, stream.type, codec, language, default=bool(stream.disposition & Disposition.default)
+        stream.index,
+        stream.type,
+        codec,
+        stream.language if tagged else None,
+        default=bool(stream.disposition & Disposition.default),
     )
     if context is None:
         return common

@@ -95,3 +95,17 @@ def test_a_duration_that_is_not_declared_is_none(tmp_path: Path) -> None:
     film = write_video(tmp_path / "live.mkv", panning_pictures(10), container_options={"live": "1"})
 
     assert probe(film).duration_s is None
+
+
+def test_tags_that_are_no_utf8_are_passed_over(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mkv", panning_pictures(5))
+    language, program = b"\x22\xb5\x9c\x83und", b"Lavf"  # the element Language of 3 bytes; the writing program
+    content = film.read_bytes()
+    assert language in content
+    assert program in content
+    film.write_bytes(content.replace(language, language[:4] + b"\xff\xfe\xfd").replace(program, b"L\xffvf"))
+
+    video = probe(film).video
+
+    assert video is not None
+    assert video.language is None
