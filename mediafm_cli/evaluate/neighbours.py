@@ -20,7 +20,7 @@ def nearest_elsewhere(vectors: np.ndarray, titles: Sequence[str], count: int) ->
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     similar = unit @ unit.T  # [n, n]
     ids = np.asarray(titles)
-    elsewhere = len(ids) - int(np.unique(ids, return_counts=True)[1].max())
+    elsewhere = len(ids) - int(np.max(np.unique(ids, return_counts=True)[1]))
     similar[ids[:, None] == ids[None, :]] = -np.inf
     return np.argsort(-similar, axis=1, kind="stable")[:, : min(count, elsewhere)]
 

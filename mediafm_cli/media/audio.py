@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import open_media, origin_s
+from mediafm_cli.media.container import exact, open_media, origin_s
 from mediafm_cli.media.decoding import decode_packet, iterate_packets
 
 MAX_SPAN_S = 4 * 3600.0
@@ -110,8 +109,9 @@ def _read_mono(container: InputContainer, stream: AudioStream, rate: int) -> Ite
     for frame in _resample(container, stream, rate):
         chunk = frame.to_ndarray().reshape(-1)
         stamp = None
-        if frame.pts is not None and frame.time_base:
-            stamp = round((frame.pts * Fraction(frame.time_base) - origin) * rate)
+        time_base = exact(frame.time_base)
+        if frame.pts is not None and time_base:
+            stamp = round((frame.pts * time_base - origin) * rate)
         if expected is None or (stamp is not None and abs(stamp - expected) > _JITTER_S * rate):
             expected = 0 if stamp is None else stamp
         yield expected, chunk

@@ -57,14 +57,22 @@ def is_cover_art(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
+def exact(ratio: Any) -> Fraction | None:
+    """A rate, time base or aspect ratio as PyAV gives it; ``None`` where it is not set.
+
+    Up to PyAV 18 these are fractions; from 19 on they are 32-bit ratios, which round, and are falsy where not set.
+    """
+    return Fraction(ratio.numerator, ratio.denominator) if ratio else None
+
+
 def origin_s(container: InputContainer) -> Fraction:
     """Start of the title on the container's clock, in seconds; time 0 for pictures, sound and captions alike."""
     if container.start_time is not None:
         return Fraction(container.start_time, MICROSECONDS)
     starts = [
-        stream.start_time * stream.time_base
+        stream.start_time * time_base
         for stream in container.streams
-        if stream.start_time is not None and stream.time_base is not None
+        if stream.start_time is not None and (time_base := exact(stream.time_base))
     ]
     return min(starts, default=Fraction(0))
 

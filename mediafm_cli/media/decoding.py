@@ -15,7 +15,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from mediafm_cli.media.container import MICROSECONDS, origin_s
+from mediafm_cli.media.container import MICROSECONDS, exact, origin_s
 
 _DEFAULT_RATE = Fraction(25)
 _MAX_PTS = 1 << 62  # beyond it a time stamp is damage, and adding to it would leave 64 bits
@@ -133,9 +133,10 @@ class VideoPass:
         return frame.duration if 0 < frame.duration < _MAX_PTS else self._duration
 
     def _end_of_other(self, packet: Packet) -> float:
-        if packet.pts is None or not packet.time_base:
+        time_base = exact(packet.time_base)
+        if packet.pts is None or time_base is None:
             return 0.0
-        return float((packet.pts + (packet.duration or 0)) * packet.time_base - self.report.origin_s)
+        return float((packet.pts + (packet.duration or 0)) * time_base - self.report.origin_s)
 
     def _count_damage(self) -> None:
         self.report.damaged += 1
@@ -185,12 +186,12 @@ def has_presentation_times(container: InputContainer) -> bool:
 
 def time_base_of(stream: Stream) -> Fraction:
     """Seconds per unit of pts."""
-    return stream.time_base or Fraction(1, MICROSECONDS)
+    return exact(stream.time_base) or Fraction(1, MICROSECONDS)
 
 
 def frame_duration(stream: VideoStream) -> int:
     """Nominal duration of a frame in units of pts, at least 1."""
-    rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+    rate = exact(stream.average_rate) or exact(stream.guessed_rate) or _DEFAULT_RATE
     return max(1, round(1 / (rate * time_base_of(stream))))
 
 

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from mediafm_cli.media.container import MAX_PIXELS
+from mediafm_cli.media.container import MAX_PIXELS, exact
 
 _MAX_STRETCH = 8  # a sample aspect ratio beyond this is damage or malice, not a lens
 _FIRST_PACKETS = 500  # packets looked through for a first picture
@@ -40,7 +40,7 @@ class Display:
 def read_display(container: InputContainer, stream: VideoStream) -> Display:
     """Read the geometry off the stream and its first picture; the container stands somewhere after that."""
     context = stream.codec_context
-    width, height = stretch(context.width, context.height, stream.sample_aspect_ratio)
+    width, height = stretch(context.width, context.height, exact(stream.sample_aspect_ratio))
     frame = _first_frame(container, stream)
     turns = 0 if frame is None else round(frame.rotation / 90) % 4
     return Display(*((height, width) if turns % 2 else (width, height)), turns)

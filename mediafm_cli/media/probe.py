@@ -13,7 +13,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import MAX_PIXELS, MICROSECONDS, is_cover_art, open_media, origin_s
+from mediafm_cli.media.container import MAX_PIXELS, MICROSECONDS, exact, is_cover_art, open_media, origin_s
 from mediafm_cli.media.display import Display, read_display
 from mediafm_cli.media.fingerprint import fingerprint_file
 
@@ -163,7 +163,7 @@ def _describe(stream: Stream, display: Display | None) -> StreamInfo:
             width=stream.width if display is None else display.width,
             height=stream.height if display is None else display.height,
             rotation=None if display is None else display.rotation,
-            frame_rate=_fraction(stream.average_rate),
+            frame_rate=_fraction(exact(stream.average_rate)),
             cover=is_cover_art(stream),
         )
     if isinstance(stream, AudioStream):
