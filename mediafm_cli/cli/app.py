@@ -47,11 +47,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
 class MediafmGroup(PluggedGroup):
     """Reports what goes wrong in any command."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for command in (self, *self.commands.values()):
-            for option in command.params:
-                option.show_envvar = False  # type: ignore[attr-defined] # one line of help says it for all
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        return command and _without_envvars(command)
+
+    def get_help(self, ctx: Any) -> str:
+        _without_envvars(self)
+        return super().get_help(ctx)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -70,6 +72,13 @@ class MediafmGroup(PluggedGroup):
             _show_traceback(ctx)
             Console().fail(MediafmError(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror}."))
             raise typer.Exit(1) from error
+
+
+def _without_envvars(command: Any) -> Any:
+    """Leave the variable of each option out of the help: one line there says it for all."""
+    for option in command.params:
+        option.show_envvar = False
+    return command
 
 
 def _show_traceback(ctx: Any) -> None:
