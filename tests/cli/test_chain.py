@@ -1,0 +1,119 @@
+"""All stages after one another, typed one by one and at once; again; and without doing it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typed_commands import Mediafm
+
+from mediafm_cli.synthetic import SyntheticTitle
+
+STEPS = 3
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def media_folder(films: list[SyntheticTitle]) -> Path:
+    return films[0].path.parent
+
+
+@pytest.fixture
+def ran(mediafm: Mediafm, media_folder: Path, tmp_path: Path) -> Path:
+    """A folder of stores, with the model in it, that ``run`` made."""
+    typed = mediafm("run", media_folder, "-o", tmp_path / "ran", "--preset", "offline", "--max-steps", STEPS)
+    assert typed.code == 0, typed.err
+    return tmp_path / "ran"
+
+
+def test_run_makes_what_the_commands_make_one_by_one(
+    ran: Path, mediafm: Mediafm, media_folder: Path, tmp_path: Path
+) -> None:
+    typed = tmp_path / "typed"
+    commands = [
+        ["segment", media_folder, "-o", typed],
+        *(["encode", typed, "--modality", modality] for modality in ("video", "audio", "text", "metadata")),
+        ["fuse", typed],
+        ["pretrain", typed, "-o", typed / "model", "--max-steps", STEPS],
+        ["embed", typed, "--model", typed / "model"],
+    ]
+
+    codes = [mediafm(*words).code for words in commands]
+
+    assert codes == [0] * len(commands)
+    assert read_files(typed) == read_files(ran)
+
+
+def test_run_again_changes_nothing_and_says_so(ran: Path, mediafm: Mediafm, media_folder: Path) -> None:
+    before = read_files(ran)
+
+    again = mediafm("run", media_folder, "-o", ran, "--max-steps", STEPS)
+
+    assert again.code == 0
+    assert again.out.splitlines() == sorted(str(path) for path in ran.glob("*.h5"))
+    assert "pretrain" in again.err
+    assert "written" not in again.err
+    assert read_files(ran) == before
+
+
+def test_a_dry_run_of_each_stage_changes_nothing(
+    mediafm: Mediafm, films: list[SyntheticTitle], stores: list[Path], model_folder: Path, tmp_path: Path
+) -> None:
+    media = ["--media", films[0].path.parent, "--overwrite"]
+    commands = [
+        ["segment", films[0].path, "-o", tmp_path / "planned"],
+        ["encode", *stores, "--modality", "video", *media],
+        ["fuse", *stores, "--normalize", "per-modality", "--overwrite"],
+        ["pretrain", *stores, "-o", tmp_path / "planned-model"],
+        ["embed", *stores, "--model", model_folder],
+    ]
+    before = read_files(tmp_path)
+
+    typed = [mediafm(*words, "--dry-run") for words in commands]
+
+    assert [(one.code, one.err != "") for one in typed] == [(0, True)] * len(commands)
+    assert read_files(tmp_path) == before
+
+
+def test_a_dry_run_finds_what_would_fail(mediafm: Mediafm, stores: list[Path], model_folder: Path) -> None:
+    typed = mediafm("fuse", *stores, "--normalize", "per-modality", "--dry-run")
+
+    assert typed.code == 5
+
+
+def test_ablate_writes_a_table_for_programs_and_one_for_people(
+    mediafm: Mediafm, stores: list[Path], model_folder: Path, tmp_path: Path
+) -> None:
+    words = ["ablate", *stores, "--model", model_folder, "-o", tmp_path / "ablation"]
+
+    shown, rows = mediafm(*words), mediafm(*words, "--json")
+
+    names = [json.loads(line)["name"] for line in rows.out.splitlines()]
+    with open(tmp_path / "ablation" / "results.csv", newline="") as file:
+        assert [row["row"] for row in csv.DictReader(file)] == names
+    assert names[:4] == ["video flat", "audio flat", "text flat", "all flat"]
+    assert {"window mean ±2", "untrained", "trained", "trained, text zeroed"} <= set(names)
+    assert all(any(line.startswith(name) for line in shown.out.splitlines()) for name in names)
+    assert (tmp_path / "ablation" / "results.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert f"ablate: wrote {tmp_path / 'ablation' / 'results.json'}" in shown.err
+
+
+def test_the_demo_makes_everything_it_names_and_can_be_run_again(mediafm: Mediafm, tmp_path: Path) -> None:
+    words = ["demo", "-o", tmp_path / "demo", "--titles", 3, "--shots", 4, "--max-steps", STEPS]
+
+    first = mediafm(*words)
+    made = read_files(tmp_path / "demo" / "stores")
+    second = mediafm(*words)
+
+    assert first.code == second.code == 0, first.err
+    named = [Path(line.split()[-1]) for line in first.out.partition("What was made:")[2].splitlines() if line]
+    assert [path.name for path in named] == ["media", "stores", "model", "results.json", "results.png"]
+    assert all(path.exists() for path in named)
+    assert second.out == first.out
+    assert read_files(tmp_path / "demo" / "stores") == made
+    assert "by chance" in first.out

@@ -1,0 +1,70 @@
+"""Help is quick, opens with what can be typed, and costs no heavy import."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+import typer
+from typed_commands import Mediafm
+
+from mediafm_cli.cli.app import app
+
+HEAVY = ("torch", "numpy", "h5py", "av", "transformers", "matplotlib", "pysubs2", "safetensors", "rich")
+LOOK = f"""
+import json, sys
+from typer.testing import CliRunner
+from mediafm_cli.cli.app import app
+codes = {{words: CliRunner().invoke(app, words.split()).exit_code for words in json.loads(sys.argv[1])}}
+print(json.dumps([codes, [name for name in {HEAVY} if name in sys.modules]]))
+"""
+
+
+def command_lines() -> list[str]:
+    root = typer.main.get_command(app)
+    groups = {name: getattr(command, "commands", {}) for name, command in root.commands.items()}  # type: ignore[attr-defined]
+    return [*groups, *(f"{name} {child}" for name, children in groups.items() for child in children)]
+
+
+@pytest.mark.parametrize("words", command_lines())
+def test_help_opens_with_two_commands_that_can_be_typed(words: str, mediafm: Mediafm) -> None:
+    typed = mediafm(*words.split(), "--help")
+
+    examples = [line.strip() for line in typed.out.splitlines() if line.startswith("  mediafm ")]
+    assert typed.code == 0
+    assert len(examples) >= 2
+    assert typed.out.index(examples[0]) < typed.out.index("Options:")
+    assert sum(f" {words.split()[0]}" in example for example in examples) >= 2
+
+
+def test_help_of_every_command_imports_nothing_heavy() -> None:
+    lines = [f"{words} --help".strip() for words in ["", *command_lines()]]
+
+    done = subprocess.run([sys.executable, "-c", LOOK, json.dumps(lines)], capture_output=True, text=True, check=True)
+
+    codes, heavy = json.loads(done.stdout)
+    assert codes == dict.fromkeys(lines, 0)
+    assert heavy == []
+
+
+def test_help_takes_less_than_three_tenths_of_a_second() -> None:
+    def cpu_s() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "mediafm_cli", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(cpu_s() for _ in range(5)) < 0.3
+
+
+def test_the_script_and_the_module_are_the_same_program(shell: Mediafm) -> None:
+    folder = os.path.dirname(sys.executable)
+    script = subprocess.run([shutil.which("mediafm", path=folder) or "", "--version"], capture_output=True, text=True)
+
+    assert shell("--version").out == script.stdout == f"mediafm {version('mediafm-cli')}\n"
