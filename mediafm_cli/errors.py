@@ -5,6 +5,13 @@ The library raises; only ``cli/app.py`` prints and exits. ``exit_code`` is the p
 
 from __future__ import annotations
 
+import shlex
+
+
+def command(*words: object) -> str:
+    """A command for a hint, as it can be typed in a shell."""
+    return shlex.join(map(str, words))
+
 
 class MediafmError(Exception):
     """Something went wrong and we know what.

@@ -56,12 +56,7 @@ def embed_title(
         UsageError: ``window`` or ``overlap`` is out of range.
         TrainingError: the title's vectors are not as wide as the model's.
     """
-    window = model.config.max_shots if window is None else window
-    overlap = window // 2 if overlap is None else overlap
-    if not 1 <= window <= model.config.max_shots:
-        raise UsageError(f"A window of {window} shots is not possible.", f"The model takes {model.config.max_shots}.")
-    if not 0 <= overlap < window:
-        raise UsageError(f"Windows of {window} shots cannot overlap by {overlap}.")
+    window, overlap = find_window(model, window, overlap)
     starts = window_starts(len(title), window, overlap)
     weights = window_weights(len(title), starts, window, overlap)  # [windows, window]
     together = 1 if model.device.type == "cpu" else batch_size
@@ -75,6 +70,17 @@ def embed_title(
         for row, start, weight in zip(rows, group, weights[first:], strict=False):
             shots[start : start + window] += weight[:, None] * row
     return Embedding(shots, np.concatenate(states).mean(axis=0))
+
+
+def find_window(model: MediaFM, window: int | None, overlap: int | None) -> tuple[int, int]:
+    """Window and overlap, with ``embed_title``'s defaults in the place of None; raises as it does."""
+    window = model.config.max_shots if window is None else window
+    overlap = window // 2 if overlap is None else overlap
+    if not 1 <= window <= model.config.max_shots:
+        raise UsageError(f"A window of {window} shots is not possible.", f"The model takes {model.config.max_shots}.")
+    if not 0 <= overlap < window:
+        raise UsageError(f"Windows of {window} shots cannot overlap by {overlap}.")
+    return window, overlap
 
 
 @torch.inference_mode()

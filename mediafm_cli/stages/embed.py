@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from mediafm_cli.errors import StaleError, UsageError
-from mediafm_cli.model.context import Layer, embed_title
+from mediafm_cli.errors import StaleError, UsageError, command
+from mediafm_cli.model.context import Layer, embed_title, find_window
 from mediafm_cli.model.title import require_layout
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.stages.outcome import Outcome
@@ -59,15 +60,15 @@ def embed_store(
     if not EMBEDDING_NAME.fullmatch(settings.name):
         raise UsageError(f"{settings.name!r} cannot name embeddings.", "Letters, digits, - _ and . make a name.")
     place = f"embeddings/{settings.name}"
-    window = model.config.max_shots if settings.window is None else settings.window
-    overlap = window // 2 if settings.overlap is None else settings.overlap
+    window, overlap = find_window(model, settings.window, settings.overlap)
     layout, title = open_title(path)
     require_layout(model.config.layout, layout, str(path))
     with open_store(path) as store:
-        made_from = parts_sha256(store, ["fused"] + [f"encodings/{METADATA}"] * (title.metadata is not None))
+        reads_metadata = title.metadata is not None and model.config.layout.metadata is not None
+        made_from = parts_sha256(store, ["fused"] + [f"encodings/{METADATA}"] * reads_metadata)
         if place in store and not overwrite:
             wanted = (fingerprint, settings.layer, window, overlap)
-            _require_same(store, store.embedding(settings.name), wanted, settings.name)
+            _require_same(store, store.embedding(settings.name), wanted, made_from, settings.name)
             return Outcome(path, "unchanged", f"{len(title)} shots are embedded already")
     if dry_run:
         return Outcome(path, "planned", f"{len(title)} shots would be embedded as {settings.name}")
@@ -95,7 +96,9 @@ def embed_store(
     return Outcome(path, "written", f"{n} shots, {width} numbers each, and {len(found.title)} for the title")
 
 
-def _require_same(store: Store, there: Embedding, wanted: tuple[str, str, int, int], name: str) -> None:
+def _require_same(
+    store: Store, there: Embedding, wanted: tuple[str, str, int, int], made_from: Mapping[str, str], name: str
+) -> None:
     found = (there.model, there.layer, there.window, there.overlap)
     if found != wanted:
         names = ("model", "layer", "window", "overlap")
@@ -106,7 +109,11 @@ def _require_same(store: Store, there: Embedding, wanted: tuple[str, str, int, i
             f"They were made with {different}.",
             "Replace them by adding --overwrite, or keep both with --name.",
         )
-    require_fresh(store, f"embeddings/{name}", there.made_from, f"mediafm embed {store.path} --model MODEL --overwrite")
+    repair = command("mediafm", "embed", store.path, "--model", "MODEL", "--name", name, "--overwrite")
+    require_fresh(store, f"embeddings/{name}", there.made_from, repair)
+    if there.made_from.keys() != made_from.keys():
+        why = f"They were made from {', '.join(there.made_from)}; now there is {', '.join(made_from)}."
+        raise StaleError(f"{store.path}: embeddings/{name} is stale.", why, f"Make it again with: {repair}")
 
 
 def _short(value: object) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mediafm_cli.api import Audio, Frames, Shot, Text
-from mediafm_cli.errors import MediaError, StaleError
+from mediafm_cli.errors import MediaError, StaleError, command
 from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.media.frames import sample_frames
@@ -25,7 +25,7 @@ from mediafm_cli.stages.host import EncoderHost
 from mediafm_cli.stages.metadata import metadata_text
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import parts_sha256, stale_parts
+from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
 from mediafm_cli.store.raw import to_raw
 from mediafm_cli.store.read import Contents, Store, open_store
 from mediafm_cli.store.schema import METADATA, Encoding, Shots, Source
@@ -69,6 +69,7 @@ def encode_title(
     place = f"encodings/{settings.modality}"
     with open_store(path) as store:
         source, shots = store.source, store.shots
+        require_fresh(store, "shots", shots.made_from, command("mediafm", "segment", "FILM", "-o", path, "--overwrite"))
         blank = _blank(store, host, settings.modality)
         there = store.encoding(settings.modality) if place in store and not overwrite else None
         if there:
@@ -117,7 +118,7 @@ def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
             raise MediaError(
                 f"{candidate} is not the file that {store} was segmented from.",
                 "Its size or content differs.",
-                f"Segment it again: mediafm segment {candidate} -o {store.parent} --overwrite",
+                f"Segment it again: {command('mediafm', 'segment', candidate, '-o', store, '--overwrite')}",
             )
     raise MediaError(
         f"The media file of {store}, {source.name}, was not found.",

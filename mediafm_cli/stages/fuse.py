@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mediafm_cli.errors import StaleError, StoreError, UsageError
+from mediafm_cli.errors import StaleError, StoreError, UsageError, command
 from mediafm_cli.model.fusion import MISSING, NORMALIZE, Normalize, fuse_shots
 from mediafm_cli.stages.outcome import Outcome
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import encoder_sha256, parts_sha256, require_fresh, stale_parts
+from mediafm_cli.store.freshness import encode_command, encoder_sha256, parts_sha256, require_fresh, stale_parts
 from mediafm_cli.store.read import Contents, Store, open_store
 from mediafm_cli.store.schema import METADATA, Block, Encoding, Fused
 
@@ -70,7 +70,8 @@ def _ordered(store: Store, modalities: Sequence[str]) -> list[str]:
     names = list(modalities) or sorted(store.modalities, key=lambda name: (*[name != known for known in ORDER], name))
     if not names:
         raise StoreError(
-            f"{store.path} has no encodings.", hint=f"Make one: mediafm encode {store.path} --modality video"
+            f"{store.path} has no encodings.",
+            hint=f"Make one: {command('mediafm', 'encode', store.path, '--modality', 'video')}",
         )
     return names
 
@@ -93,7 +94,7 @@ def fuse_encodings(contents: Contents, names: Sequence[str], normalize: Normaliz
 def _require_ready(store: Store, names: Sequence[str]) -> None:
     for name in names:
         encoding = store.encoding(name)
-        repair = f"mediafm encode {store.path} --modality {name} --encoder {encoding.encoder}"
+        repair = encode_command(store.path, encoding)
         if not encoding.complete:
             done = f"{int(encoding.done.sum())} of {len(encoding.done)} shots are done."
             raise StoreError(f"{store.path}: encodings/{name} is not complete.", done, f"Finish it: {repair}")
@@ -116,11 +117,12 @@ def _require_same(store: Store, there: Fused, wanted: Fused) -> None:
             f"They were fused from {_described(there)}; now it is {_described(wanted)}.",
             "Replace them by adding --overwrite.",
         )
-    require_fresh(store, "fused", there.made_from, f"mediafm fuse {store.path} --overwrite")
+    require_fresh(store, "fused", there.made_from, command("mediafm", "fuse", store.path, "--overwrite"))
 
 
 def _described(fused: Fused) -> str:
-    return f"{' + '.join(f'{block.name} ({block.encoder})' for block in fused.blocks)}, normalize {fused.normalize}"
+    blocks = [f"{block.name} ({block.encoder} {block.fingerprint[:8]})" for block in fused.blocks]
+    return f"{' + '.join(blocks)}, normalize {fused.normalize}"
 
 
 def _warnings(fused: Fused) -> list[str]:

@@ -44,6 +44,8 @@ def make_host(
     with _blame(name, "to start"):
         encoder = kind(parsed, device=device)
         host = EncoderHost(name, encoder)
+    if not all(isinstance(part, str) for pair in host.fingerprint.items() for part in pair):
+        raise PluginError(f"{name} has the fingerprint {host.fingerprint!r}.", "It maps texts to texts.")
     if modality == METADATA and not isinstance(encoder.needs, Text):
         raise UsageError(f"{name} does not encode text.", "Metadata is text.", "Name an encoder such as text.hashed.")
     return host

@@ -21,7 +21,7 @@ from mediafm_cli.registry import load_segmenter
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import stale_parts
+from mediafm_cli.store.freshness import require_fresh, stale_parts
 from mediafm_cli.store.raw import canonical_json
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.schema import Embedding, Encoding, Fused, Shots, Source
@@ -148,6 +148,7 @@ def _require_same(
         raise _refused(store, "it has no shots")
     if there.fingerprint != source.fingerprint:
         raise _refused(store, f"it was made from another file, {there.name}")
+    require_fresh(before, "shots", shots.made_from, "mediafm segment with --overwrite")
     if (shots.segmenter, dict(shots.options), dict(shots.fingerprint)) != (segmenter, options, fingerprint):
         raise _refused(store, f"it was segmented by {shots.segmenter} with {canonical_json(shots.options)}")
     if there.metadata != source.metadata:

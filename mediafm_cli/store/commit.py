@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,8 @@ from mediafm_cli.errors import MediafmError, StoreError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.safe_open import ROOT, SHA256
-from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, kind_at
+from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, kind_at
 
-TITLE_ID = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
 WRITE_BYTES = 1 << 20
 
 
@@ -84,7 +82,7 @@ def _replace(path: Path, image: bytes) -> None:
             while view:
                 view = view[file.write(view[:WRITE_BYTES]) :]
             os.fsync(file.fileno())
-        read_contents(temporary)
+        _verify(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -94,6 +92,13 @@ def _replace(path: Path, image: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _verify(path: Path, temporary: Path) -> None:
+    try:
+        read_contents(temporary)
+    except StoreError as error:
+        raise StoreError(f"{path} is left as it was.", f"What would be written is not valid: {error.why}") from error
 
 
 def _unwritable(path: Path, error: OSError) -> MediafmError:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from mediafm_cli.errors import StaleError
+from mediafm_cli.errors import StaleError, command
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, Store
 from mediafm_cli.store.schema import Encoding, Group, Shots, Source
@@ -69,6 +70,13 @@ def require_fresh(store: Store | Contents, place: str, made_from: Mapping[str, s
             f"It was made from {', '.join(stale)}, which changed since.",
             f"Make it again with: {repair}",
         )
+
+
+def encode_command(path: Path, encoding: Encoding) -> str:
+    """What to type to make ``encoding`` again, or to finish it."""
+    options = [word for key, value in encoding.options.items() for word in ("--opt", f"{key}={value}")]
+    named = ["--modality", encoding.modality, "--encoder", encoding.encoder]
+    return command("mediafm", "encode", path, *named, *options)
 
 
 def encoder_sha256(encoding: Encoding) -> str:

@@ -7,7 +7,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -86,24 +87,55 @@ def from_raw(kind: type[Group], raw: Raw) -> Group:
     """Put a group together.
 
     Raises:
-        StoreError: an attribute is not the JSON that the format asks for.
+        StoreError: an attribute is too long or not the JSON that the format asks for, or a text is not UTF-8.
     """
     values: dict[str, Any] = {}
     for name, hint in field_types(kind).items():
-        values[name] = raw.attributes[name] if hint in (str, int, float, bool) else _from_json(raw, name, hint)
+        value = raw.attributes[name]
+        if isinstance(value, str):
+            _require_text(name, value)
+        values[name] = value if hint in (str, int, float, bool) else _from_json(name, str(value), hint)
     for name, kept in array_fields(kind).items():
-        array = raw.arrays[name]
-        is_text = kept.dtype == "text"
-        values[name] = np.array([text.decode() for text in array.tolist()], dtype=object) if is_text else array
+        values[name] = _decode(name, raw.arrays[name]) if kept.dtype == "text" else raw.arrays[name]
     return kind(**values)
 
 
-def _from_json(raw: Raw, name: str, hint: Any) -> Any:
+def _from_json(name: str, text: str, hint: Any) -> Any:
+    what = f"The attribute {name} is not what the format asks for."
     try:
-        value = json.loads(str(raw.attributes[name]))
-        return tuple(Block(**block) for block in value) if hint == tuple[Block, ...] else value
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"The attribute {name} is not what the format asks for.", f"{error}.") from error
+        value = json.loads(text)
+        canonical = canonical_json(value)
+    except (ValueError, RecursionError, StoreError) as error:
+        raise StoreError(what, f"{error}.") from error
+    if canonical != text:
+        raise StoreError(what, "Its JSON has white space, or keys that are not in order.")
+    if not _is(value, hint):
+        raise StoreError(what, f"It is {text if len(text) < 60 else f'{text[:60]}…'}.")
+    return tuple(Block(**block) for block in value) if hint == tuple[Block, ...] else value
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON is one that a field of type ``hint`` is written as."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_is(value, choice) for choice in inner)
+    if origin in (list, tuple):
+        return isinstance(value, list) and all(_is(item, inner[0]) for item in value)
+    if origin in (Mapping, dict):
+        return isinstance(value, dict) and all(_is(item, inner[1]) for item in value.values())
+    if dataclasses.is_dataclass(hint):
+        types = get_type_hints(hint)
+        return isinstance(value, dict) and value.keys() == types.keys() and all(_is(value[n], types[n]) for n in types)
+    return type(value) in ((int, float) if hint is float else (hint,))
+
+
+def _decode(name: str, texts: np.ndarray) -> np.ndarray:
+    try:
+        return np.array([text.decode() for text in texts.tolist()], dtype=object)
+    except UnicodeDecodeError as error:
+        raise StoreError(f"A text in {name} is not UTF-8.", f"{error}.") from error
 
 
 def _array(kept: Dataset, values: np.ndarray) -> np.ndarray:

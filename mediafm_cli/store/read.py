@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 from mediafm_cli.errors import StoreError
 from mediafm_cli.store.raw import Raw, canonical_json, from_raw, to_raw
 from mediafm_cli.store.safe_open import HDF5_ERRORS, ROOT, SHA256, places, read_raw, safe_open
-from mediafm_cli.store.schema import METADATA, Embedding, Encoding, Fused, Group, Shots, Source, kind_at
+from mediafm_cli.store.schema import METADATA, TITLE_ID, Embedding, Encoding, Fused, Group, Shots, Source, kind_at
 
 G = TypeVar("G", bound=Group)
 
@@ -124,7 +125,7 @@ class Store:
         """Raise a StoreError that names the stage which makes ``place``, where it is not there."""
         if place not in self:
             stage, _, name = place.partition("/")
-            hint = MADE_BY[stage].format(path=self.path, name=name)
+            hint = MADE_BY[stage].format(path=shlex.quote(str(self.path)), name=name)
             raise StoreError(f"{self.path} has no {place}.", hint=f"Make it with: {hint}")
 
     @cached_property
@@ -132,6 +133,8 @@ class Store:
         root = self._verified(ROOT)
         if root.attributes["groups"] != canonical_json(self.places):
             raise self._fault(ROOT, f"its groups should be {root.attributes['groups']}")
+        if not TITLE_ID.fullmatch(str(root.attributes["title_id"])):
+            raise self._fault(ROOT, f"{root.attributes['title_id']!r} cannot be a title id")
         return root
 
     def _read(self, place: str, kind: type[G]) -> G:
@@ -143,9 +146,8 @@ class Store:
             raise self._fault(place, str(error)) from error
         for fault in group.faults():
             raise self._fault(place, fault)
-        rows = _rows(place, group)
-        if rows is not None and "shots" in self and rows != self._file["shots/start_s"].shape[0]:
-            raise self._fault(place, f"it has {rows} rows for {self._file['shots/start_s'].shape[0]} shots")
+        if isinstance(group, Encoding) and place != f"encodings/{group.modality}":
+            raise self._fault(place, f"its modality is {group.modality!r}")
         return group
 
     def _verified(self, place: str) -> Raw:
@@ -180,10 +182,3 @@ def read_contents(path: Path) -> Contents:
     """Read and verify a whole store."""
     with open_store(path) as store:
         return store.contents()
-
-
-def _rows(place: str, group: Group) -> int | None:
-    """The number of shots that the group has rows for; None where its rows are not shots."""
-    if isinstance(group, Encoding | Fused) and place != f"encodings/{METADATA}":
-        return len(group.vectors)
-    return len(group.shots) if isinstance(group, Embedding) else None

@@ -17,7 +17,7 @@ import numpy as np
 
 from mediafm_cli.errors import StoreError
 from mediafm_cli.store.raw import Attribute, Raw, array_fields, field_types
-from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, Kind
+from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, METADATA, Kind
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
@@ -117,20 +117,26 @@ def _check_structure(file: h5py.File, file_size: int) -> None:
         )
     _check_attributes(file, ROOT_ATTRIBUTES)
     top = {kind.place: kind for kind in KINDS}
+    rows: dict[str, int] = {}
     for name in _names(file):
         kind = top.get(name)
         if kind is None:
             raise StoreError(f"The format knows no /{name}.")
         group = _subgroup(file, name)
         if kind.name is None:
-            _check_group(group, kind, file_size)
+            rows |= _check_group(group, kind, file_size)
             continue
         if len(group.attrs):
             raise StoreError(f"/{name} has attributes, and the format knows none there.")
         for child in _names(group):
             if not kind.name.fullmatch(child):
                 raise StoreError(f"{child!r} is no name for a group of /{name}.")
-            _check_group(_subgroup(group, child), kind, file_size)
+            rows |= _check_group(_subgroup(group, child), kind, file_size)
+    rows.pop(f"/encodings/{METADATA}", None)
+    shots = rows.get("/shots", max(rows.values(), default=0))
+    for place, count in rows.items():
+        if count != shots:
+            raise StoreError(f"{place} has {count} rows for {shots} shots.")
 
 
 def _names(group: h5py.Group) -> list[str]:
@@ -150,7 +156,8 @@ def _subgroup(group: h5py.Group, name: str) -> h5py.Group:
     return child
 
 
-def _check_group(group: h5py.Group, kind: Kind, file_size: int) -> None:
+def _check_group(group: h5py.Group, kind: Kind, file_size: int) -> dict[str, int]:
+    """Check one group; its place and the number of its shots, where it has them."""
     _check_attributes(group, field_types(kind.group))
     wanted = array_fields(kind.group)
     _require_same_names(f"datasets of {group.name}", _names(group), wanted)
@@ -170,6 +177,7 @@ def _check_group(group: h5py.Group, kind: Kind, file_size: int) -> None:
             bound = MAX_ROWS if dim == "n" else MAX_WIDTH
             if not 1 <= size <= bound:
                 raise StoreError(f"{dataset.name} has {size} along {dim}; the format allows 1 to {bound:,}.")
+    return {group.name: sizes["n"]} if "n" in sizes else {}
 
 
 def _check_dataset(dataset: h5py.Dataset, dtype: str, file_size: int) -> None:

@@ -19,8 +19,12 @@ METADATA = "metadata"
 """The modality whose single row is the title, not a shot: it becomes [GLOBAL] and is never fused."""
 
 MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+TITLE_ID = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
 EMBEDDING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 UNIT_TOLERANCE = 1e-5
+NORMALIZE = ("none", "per-modality")
+MISSING = ("zero",)
+LAYERS = ("output", "hidden")
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,10 @@ class Encoding(Group):
             yield "present is true where done is false"
         if self.complete != bool(self.done.all()):
             yield f"complete is {self.complete}, but {int(self.done.sum())} of {len(self.done)} rows are done"
+        if self.modality == METADATA and len(self.vectors) != 1:
+            yield f"it has {len(self.vectors)} rows, and a title has one"
+        if not self.made_from:
+            yield "made_from names nothing"
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,10 @@ class Fused(Group):
     made_from: Mapping[str, str]
 
     def faults(self) -> Iterator[str]:
+        if self.normalize not in NORMALIZE or self.missing not in MISSING:
+            yield f"the format knows no normalize {self.normalize!r} with missing {self.missing!r}"
+        if set(self.made_from) != {f"encodings/{block.name}" for block in self.blocks}:
+            yield "blocks and made_from do not name the same modalities"
         width = self.vectors.shape[1]
         edges = [0, *(block.stop for block in self.blocks)]
         if [block.start for block in self.blocks] != edges[:-1] or edges[-1] != width or edges != sorted(set(edges)):
@@ -206,6 +218,8 @@ class Embedding(Group):
     def faults(self) -> Iterator[str]:
         if not (np.isfinite(self.shots).all() and np.isfinite(self.title).all()):
             yield "shots or title holds a number that is not finite"
+        if self.layer not in LAYERS:
+            yield f"the format knows no layer {self.layer!r}"
 
 
 @dataclass(frozen=True)

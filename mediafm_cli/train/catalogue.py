@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.errors import StaleError, StoreError, UsageError
+from mediafm_cli.errors import StaleError, StoreError, UsageError, command
 from mediafm_cli.model.title import Layout, MetadataSource, Title
-from mediafm_cli.store.freshness import encoder_sha256, require_fresh
+from mediafm_cli.store.freshness import encode_command, encoder_sha256, require_fresh
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import METADATA
 
@@ -43,7 +43,7 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
             raise StaleError(
                 f"{path} is not fused like the other titles.",
                 f"In it {differences}.",
-                f"Encode it as the others and then: mediafm fuse {path} --overwrite",
+                f"Encode it as the others and then: {command('mediafm', 'fuse', path, '--overwrite')}",
             )
         other = owners.setdefault(title.title_id, path)
         if other != path:
@@ -55,12 +55,12 @@ def open_title(path: Path) -> tuple[Layout, Title]:
     """One title, and the layout of its vectors; everything that is used is verified."""
     with open_store(path) as store:
         fused = store.fused
-        repair = f"mediafm fuse {path} --overwrite"
+        repair = command("mediafm", "fuse", path, "--overwrite")
         require_fresh(store, "fused", fused.made_from, repair)
         for place in fused.made_from:
             encoding = store.encoding(place.removeprefix("encodings/"))
-            encode = f"mediafm encode {path} --modality {encoding.modality} --encoder {encoding.encoder} --overwrite"
-            require_fresh(store, place, encoding.made_from, f"{encode}, then: {repair}")
+            encode = f"{encode_command(path, encoding)} --overwrite"
+            require_fresh(store, place, encoding.made_from, f"{encode} && {repair}")
         metadata, source = _read_metadata(store)
         layout = Layout(fused.blocks, fused.normalize, fused.missing, source)
         vectors = store.map_array("fused", "vectors")
@@ -72,7 +72,7 @@ def _read_metadata(store: Store) -> tuple[np.ndarray | None, MetadataSource | No
     if f"encodings/{METADATA}" not in store:
         return None, None
     encoding = store.encoding(METADATA)
-    repair = f"mediafm encode {store.path} --modality {METADATA} --encoder {encoding.encoder}"
+    repair = encode_command(store.path, encoding)
     if not encoding.complete:
         raise StoreError(f"{store.path}: encodings/{METADATA} is not complete.", hint=f"Finish it: {repair}")
     require_fresh(store, f"encodings/{METADATA}", encoding.made_from, f"{repair} --overwrite")
