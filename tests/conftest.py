@@ -55,7 +55,7 @@ def small_contents(n: int = 5, title_id: str = "film") -> Contents:
         time_base="1/24",
         video_stream=0,
         audio_stream=1,
-        captions="film.srt",
+        captions="sidecar:film.srt",
         notes=[],
         made_from={"source/media": source.fingerprint},
     )

@@ -21,6 +21,9 @@ METADATA = "metadata"
 MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 TITLE_ID = re.compile(r"[^\x00-\x1f\x7f/]{1,255}")
 EMBEDDING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+TIME_BASE = re.compile(r"[1-9][0-9]*/[1-9][0-9]*")
+CAPTIONS = re.compile(r"none|stream:[0-9]+|(?:file|sidecar):.+")
 UNIT_TOLERANCE = 1e-5
 NORMALIZE = ("none", "per-modality")
 MISSING = ("zero",)
@@ -64,6 +67,12 @@ class Source(Group):
     streams: list[dict[str, Any]]
     metadata: Mapping[str, Any]
 
+    def faults(self) -> Iterator[str]:
+        if self.size < 0:
+            yield f"size is {self.size}"
+        if not FINGERPRINT.fullmatch(self.fingerprint):
+            yield "fingerprint is no SHA-256 in hexadecimal"
+
 
 @dataclass(frozen=True, eq=False)
 class Shots(Group):
@@ -106,6 +115,9 @@ class Shots(Group):
                 yield f"a shot does not end after it starts (start_{unit}, end_{unit})"
             if (start[1:] != end[:-1]).any():
                 yield f"a shot does not start where the one before ends (start_{unit}, end_{unit})"
+        for name, form in (("time_base", TIME_BASE), ("captions", CAPTIONS)):
+            if not form.fullmatch(getattr(self, name)):
+                yield f"{name} is {getattr(self, name)!r}"
 
 
 @dataclass(frozen=True, eq=False)
