@@ -36,8 +36,9 @@ def train(
     config = ModelConfig(catalogue.layout, **shape)
     where = find_device(device)
     shots = f"{sum(len(title) for title in catalogue.titles)} shots of {catalogue.layout.width} numbers"
-    console.say(f"pretrain: {len(catalogue.titles)} titles, {shots}, on {where}")
-    if len(catalogue.titles) == 1:
+    count = len(catalogue.titles)
+    console.say(f"pretrain: {count} {'title' if count == 1 else 'titles'}, {shots}, on {where}")
+    if count == 1:
         console.warn("a single title leaves none to validate on; how well the model generalises stays unknown")
     if dry_run:
         console.say(f"pretrain: would write {folder}")

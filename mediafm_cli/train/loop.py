@@ -25,7 +25,7 @@ from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord, save_model
 from mediafm_cli.model.msm import block_cosines, mean_cosines, msm_loss
 from mediafm_cli.model.records import to_json
-from mediafm_cli.model.title import Title
+from mediafm_cli.model.title import Layout, Title
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.checkpoints import (
     newest_checkpoint,
@@ -228,7 +228,8 @@ def _require_same_run(
 ) -> None:
     changes = [
         *_changed_titles(saved.training.titles, record.titles),
-        *changed_settings(to_json(saved.model), to_json(model_config)),
+        *_changed_layout(saved.model.layout, model_config.layout),
+        *changed_settings(to_json(replace(saved.model, layout=model_config.layout)), to_json(model_config)),
         *changed_settings(lasting_settings(saved.training.settings), lasting_settings(record.settings)),
     ]
     if changes:
@@ -237,6 +238,12 @@ def _require_same_run(
     if saved.training.steps > total:
         why = f"{saved.training.steps} steps are done, and {total} were asked for."
         raise TrainingError(f"{folder} is trained further than that.", why, "Ask for more steps, or use --overwrite.")
+
+
+def _changed_layout(before: Layout, now: Layout) -> list[str]:
+    changes = list(before.differences(now))
+    only_metadata = before != now and not changes
+    return ["the titles had metadata, or have it now"] if only_metadata else changes
 
 
 def _changed_titles(before: Sequence[TitleRecord], now: Sequence[TitleRecord]) -> list[str]:

@@ -67,6 +67,10 @@ def test_a_finished_run_returns_at_once_and_repairs_the_model(tmp_path: Path) ->
         ({"settings": replace(SHORT, muon_lr=0.5)}, "muon_lr was 0.001, is 0.5"),
         ({"settings": replace(SHORT, seed=3)}, "seed was 0, is 3"),
         ({"model_config": replace(TINY, hidden=32)}, "hidden was 16, is 32"),
+        (
+            {"model_config": replace(TINY, layout=replace(TINY.layout, normalize="per-modality"))},
+            "normalize is per-mod",
+        ),
         ({"titles": TITLES[:-1]}, "title-09 left out"),
         ({"titles": [*TITLES, *make_titles(11)[10:]]}, "title-10 added"),
         ({"titles": [replace(TITLES[0], fingerprint="v2"), *TITLES[1:]]}, "title-00 changed"),
