@@ -210,10 +210,12 @@ def _commit(path: Path, place: str, encoding: Encoding, digest: str | None, over
             raise StaleError(f"{path} is gone.", "It was removed while it was being encoded.")
         changed = stale_parts(contents, encoding.made_from)
         if changed:
-            raise StaleError(f"{path} changed while it was being encoded.", f"Changed: {', '.join(changed)}.")
+            why = f"Changed: {', '.join(changed)}."
+            raise StaleError(f"{path} changed while it was being encoded.", why, "Run the command again.")
         there = contents.digest(place) if place in contents.groups else None
         if there != digest and not (overwrite and digest is None):
-            raise StaleError(f"{path}: another process encodes {encoding.modality} at the same time.")
+            what = f"{path}: another process encodes {encoding.modality} at the same time."
+            raise StaleError(what, hint="Wait for it to end, and run the command again.")
         return contents.with_group(place, encoding)
 
     return update_store(path, put).digest(place)

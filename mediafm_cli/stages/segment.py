@@ -111,7 +111,9 @@ def segment_title(
 
     def put(before: Contents | None) -> Contents:
         if before and not overwrite:
-            raise _refused(store, "another process wrote it meanwhile")
+            raise StaleError(
+                f"{store} is there already.", "Another process wrote it meanwhile.", "Run the command again."
+            )
         after = Contents(media.stem, {"source": source, "shots": shots})
         for place, group in before.groups.items() if before else ():
             if isinstance(group, Encoding | Fused | Embedding):
