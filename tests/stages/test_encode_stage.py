@@ -1,4 +1,4 @@
-"""``encode``: what it writes, how it goes on after an interruption, what it refuses, and what a bad encoder costs."""
+"""``encode``: what it writes, how it goes on after an interruption, and what it refuses."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
+from encode_runs import (
+    InterruptedRunError,
+    encode,
+    interrupt,
+    on_batch,
+    read_encoding,
+    uninterrupted,
+    without_encodings,
+    write_encoder,
+)
 
-from mediafm_cli.errors import MediaError, MediafmError, PluginError, StaleError, UsageError
-from mediafm_cli.stages.encode import EncodeSettings, encode_title
-from mediafm_cli.stages.host import make_host
-from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
+from mediafm_cli.errors import MediaError, PluginError, StaleError
+from mediafm_cli.stages.outcome import Progress
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.freshness import parts_sha256
@@ -27,87 +34,11 @@ from mediafm_cli.synthetic import SyntheticTitle, write_catalogue
 DIMS = {"video": 233, "audio": 128, "text": 256}
 """Width of the vectors of each modality in the offline preset, as the README states it."""
 
-MINE = """
-import numpy as np
-from mediafm_cli.api import Encoder, Frames
-
-
-class Mine(Encoder):
-    needs = Frames(1, 32)
-    dim = 3
-    calls = 0
-
-    def encode(self, shots):
-        self.calls += 1
-        vectors = np.stack([shot.frames.mean(axis=(0, 1, 2)) for shot in shots]).astype(np.float32)
-        {encode}
-
-    {rest}
-"""
-
-
-def write_encoder(folder: Path, encode: str = "return vectors", rest: str = "") -> str:
-    """Write an encoder to a file, as somebody develops one; what to name it with ``--encoder``.
-
-    Args:
-        encode: how its ``encode`` ends, after ``vectors``, the mean colours, are computed.
-        rest: one more line of the class.
-    """
-    (folder / "mine.py").write_text(MINE.format(encode=encode, rest=rest))
-    return f"{folder / 'mine.py'}:Mine"
-
-
-class InterruptedRunError(Exception):
-    """Stands for whatever ends a process between two batches."""
-
-
-def on_batch(number: int, act: Callable[[], object]) -> OnProgress:
-    """Watch an encoding, and act when the batch of this number, from 1, is done; it is not committed yet."""
-    seen: list[Progress] = []
-
-    def watch(progress: Progress) -> None:
-        seen.append(progress)
-        if len(seen) == number:
-            act()
-
-    return watch
-
-
-def interrupt() -> None:
-    raise InterruptedRunError
-
 
 @pytest.fixture
 def store(stores: list[Path], films: list[SyntheticTitle]) -> Path:
-    """The first film beside its store, which has shots and nothing else."""
-    shutil.copy(films[0].path, stores[0].parent)
-    made = {place for place in read_contents(stores[0]).groups if place not in ("source", "shots")}
-    update_store(stores[0], lambda contents: contents.without(made))
-    return stores[0]
-
-
-def encode(
-    store: Path, modality: str, encoder: str | None = None, *, options: tuple[str, ...] = (), **arguments: Any
-) -> Outcome:
-    """Two shots a batch, each batch committed, unless said otherwise."""
-    names = {"batch_size": 2, "commit_every_s": 0.0, "media": None}
-    settings = EncodeSettings(modality, **{name: arguments.pop(name, value) for name, value in names.items()})
-    with make_host(modality, encoder, options, preset="offline") as host:
-        return encode_title(store, host, settings, **arguments)
-
-
-def uninterrupted(store: Path, modality: str, encoder: str | None = None) -> bytes:
-    """The store after a whole run; it is left as it was."""
-    before = store.read_bytes()
-    encode(store, modality, encoder)
-    whole = store.read_bytes()
-    store.write_bytes(before)
-    return whole
-
-
-def read_encoding(store: Path, modality: str) -> Encoding:
-    with open_store(store) as found:
-        return found.encoding(modality)
+    """See ``without_encodings``."""
+    return without_encodings(stores, films)
 
 
 # --- what it writes ---------------------------------------------------------------------------------------------------
@@ -520,121 +451,3 @@ def test_a_film_that_changed_is_refused(
         encode(store, "video")
 
     assert caught.value.hint == f"Segment it again: mediafm segment {film} -o {store} --overwrite"
-
-
-# --- bad encoders -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("encode_ends", "got"),
-    [
-        ("return vectors[:, :2]", r"gave float32 \[2, 2\] for shots 2 to 3\. An encoder gives float32 \[2, 3\]"),
-        ("return vectors[1:]", r"gave float32 \[1, 3\] for shots 2 to 3"),
-        ("return vectors[0]", r"gave float32 \[3\] for shots 2 to 3"),
-        ("return vectors.astype(np.float64)", r"gave float64 \[2, 3\] for shots 2 to 3"),
-        ("return vectors.tolist()", "gave list for shots 2 to 3"),
-        ("return None", "gave NoneType for shots 2 to 3"),
-        ("return vectors * np.float32('nan')", "gave numbers that are not finite for shots 2 to 3"),
-        ("return vectors * np.float32('inf')", "gave numbers that are not finite for shots 2 to 3"),
-        ("raise KeyError('layer')", r"failed on shots 2 to 3\. KeyError: 'layer'"),
-    ],
-)
-def test_what_an_encoder_may_not_give_is_refused_by_its_name_and_the_shots(
-    encode_ends: str, got: str, store: Path, tmp_path: Path
-) -> None:
-    mine = write_encoder(tmp_path, f"if self.calls == 1: return vectors\n        {encode_ends}")
-
-    with pytest.raises(PluginError, match=rf"mine\.py:Mine {got}"):
-        encode(store, "video", mine)
-
-    found = read_encoding(store, "video")
-    assert found.done.tolist() == [True] * 2 + [False] * 4
-    assert check_store(store) == []
-
-
-def test_one_shot_is_named_in_the_singular(store: Path, tmp_path: Path) -> None:
-    mine = write_encoder(tmp_path, "return None")
-
-    with pytest.raises(PluginError, match="gave NoneType for shot 0"):
-        encode(store, "video", mine, batch_size=1)
-
-
-@pytest.mark.parametrize(
-    "rest",
-    [
-        "def load(self): raise OSError('no weights')",
-        "dim = property(lambda self: 1 / 0)",
-        "fingerprint = lambda self: 1 / 0",
-        "fingerprint = lambda self: {'weights': {1, 2}}",
-        "__init__ = lambda self, options=None, *, device='cpu': 1 / 0",
-    ],
-)
-def test_an_encoder_that_breaks_outside_encode_is_named_too(rest: str, store: Path, tmp_path: Path) -> None:
-    mine, before = write_encoder(tmp_path, rest=rest), store.read_bytes()
-
-    with pytest.raises(PluginError, match=r"mine\.py"):
-        encode(store, "video", mine)
-
-    assert store.read_bytes() == before
-
-
-def test_an_encoder_that_fails_to_load_is_closed(store: Path, tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    close = f"def close(self): open({str(closed)!r}, 'x').close()"
-    mine = write_encoder(tmp_path, rest=f"def load(self): raise OSError('no weights')\n    {close}")
-
-    with pytest.raises(PluginError, match=r"failed to load\. OSError: no weights"):
-        encode(store, "video", mine)
-
-    assert closed.exists()
-
-
-def test_an_encoder_that_fails_to_close_has_done_its_work(store: Path, tmp_path: Path) -> None:
-    mine = write_encoder(tmp_path, rest="def close(self): 1 / 0")
-
-    with pytest.raises(PluginError, match="failed to close"):
-        encode(store, "video", mine)
-
-    assert read_encoding(store, "video").complete
-
-
-def test_a_refusal_of_the_encoders_own_reaches_the_user_as_it_is(store: Path, tmp_path: Path) -> None:
-    mine = write_encoder(tmp_path, "from mediafm_cli.errors import UsageError; raise UsageError('Set a key.')")
-
-    with pytest.raises(UsageError, match=r"^Set a key\.$"):
-        encode(store, "video", mine)
-
-
-def test_an_encoder_with_nothing_to_do_is_not_loaded(store: Path, tmp_path: Path) -> None:
-    mine = write_encoder(tmp_path)
-    encode(store, "video", mine)
-    write_encoder(tmp_path, rest="def load(self): raise OSError('no weights')")
-
-    assert encode(store, "video", mine).status == "unchanged"
-
-
-# --- choosing an encoder ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ({"modality": "Video"}, "'Video' cannot be the name of a modality"),
-        ({"modality": "../video"}, "'../video' cannot be the name of a modality"),
-        ({"modality": "video", "name": "audio.logmel"}, "audio.logmel encodes audio, not video"),
-        ({"modality": "metadata", "name": "audio.logmel"}, "audio.logmel does not encode text"),
-        ({"modality": "music"}, "has no encoder for 'music'"),
-        ({"modality": "audio", "device": "gpu"}, "There is no device 'gpu'"),
-        ({"modality": "audio", "options": ["mels=3"]}, "There is no option 'mels'"),
-    ],
-)
-def test_a_choice_that_cannot_be_is_refused(arguments: dict[str, Any], why: str) -> None:
-    with pytest.raises(UsageError, match=why):
-        make_host(**arguments, preset="offline")
-
-
-def test_shots_come_first(films: list[SyntheticTitle], store: Path) -> None:
-    update_store(store, lambda contents: contents.without({"shots"}))
-
-    with pytest.raises(MediafmError, match=r"has no shots\. Make it with: mediafm segment"):
-        encode(store, "text")
