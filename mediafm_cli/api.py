@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -34,7 +34,10 @@ class Audio:
 
 @dataclass(frozen=True)
 class Text:
-    """Ask for the text of the cues that belong to the shot."""
+    """Ask for the text of the cues that belong to the shot.
+
+    Text that several shots of a title share is encoded once, so a vector may depend on nothing but the text.
+    """
 
 
 Needs = Frames | Audio | Text
@@ -71,16 +74,28 @@ class NoOptions:
 class Encoder(ABC):
     """Turns shots into vectors of one modality. Register a subclass in the entry-point group ``mediafm.encoders.v1``.
 
-    Required: ``needs``, ``dim``, ``encode``. Optional: ``Options``, ``load``, ``fingerprint``, ``close``.
+    Required: ``needs``, ``dim``, ``encode``. Optional: all the rest.
 
     The host never calls ``encode`` with a shot that lacks the modality: absence is the host's mask, not a vector.
+    Any ``MediafmError`` that an encoder raises reaches the user as it is; raise ``UnavailableError`` where no title can
+    fare better: a key that is missing, weights that are not there.
     """
 
     needs: Needs
     """What the host hands over: a class attribute, or set by ``__init__`` where it depends on an option."""
 
     Options: ClassVar[type] = NoOptions
-    """A frozen dataclass with a default for every field: the schema of ``--opt key=value``."""
+    """A frozen dataclass with a default for every field: the schema of ``--opt key=value``.
+
+    An option that leaves the vectors as they are (a time-out; a path, where ``fingerprint`` tells the weights) is
+    declared with ``field(compare=False)``: finished work stays valid when it changes.
+    """
+
+    batch_size: ClassVar[int] = 32
+    """Shots handed to ``encode`` at once, where the user does not say."""
+
+    commit_every_s: ClassVar[float] = 30.0
+    """Seconds of work that a kill may cost; 0 keeps the result of each ``encode`` at once, where it was paid for."""
 
     def __init__(self, options: Any = None, *, device: str = "cpu") -> None:
         """Keep the options. Cheap: no weights, no torch, no network.
@@ -92,10 +107,6 @@ class Encoder(ABC):
         self.options = self.Options() if options is None else options
         self.device = device
 
-    def load(self) -> None:
-        """Read the weights. Called once, before the first ``encode``."""
-        return
-
     @property
     @abstractmethod
     def dim(self) -> int:
@@ -103,14 +114,48 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, shots: Sequence[Shot]) -> np.ndarray:
-        """Return float32 [len(shots), dim], finite; row i belongs to ``shots[i]`` and does not depend on the others."""
+        """Return float32 [len(shots), dim], finite; row i belongs to ``shots[i]`` and does not depend on the others.
+
+        Args:
+            shots: as ``prepare`` returned them.
+        """
 
     def fingerprint(self) -> Mapping[str, str]:
-        """What the vectors depend on beside the options: a version of the method, a hash or revision of the weights.
+        """What the vectors depend on beside the options: a version of the method, a hash of the weights.
 
         Vectors with different fingerprints are never mixed in one group.
         """
         return {"version": "1"}
+
+    def preflight(self) -> None:
+        """Raise an ``UnavailableError`` if something that ``load`` will need is missing, such as a key.
+
+        Called before any work on any title; no weights, no network.
+        """
+        return
+
+    def load(self) -> None:
+        """Read the weights. Called once, before the first ``prepare``."""
+        return
+
+    def prepare(self, shot: Shot) -> Shot:
+        """Do to one shot what the processor can do while the device is busy with others, such as resizing its frames.
+
+        Called from several threads at once, ahead of ``encode``, so that decoding and encoding overlap.
+        """
+        return shot
+
+    def split(self, shots: Sequence[Shot]) -> Iterable[Sequence[Shot]]:
+        """Cut a batch into the parts that ``encode`` is called with, in order: one request each, where each is paid."""
+        return [shots]
+
+    def plan(self, shots: Sequence[Shot]) -> None:
+        """Count towards ``usage`` what these shots of text would cost; nothing is sent. For ``--dry-run``."""
+        return
+
+    def usage(self) -> str:
+        """What has been spent, or planned, so far, in a few words; empty where it is free."""
+        return ""
 
     def close(self) -> None:
         """Give back what ``load`` took. Called once, whatever happened."""

@@ -66,5 +66,9 @@ class MediaError(MediafmError):
     """A media or subtitle file cannot be read (exit code 1)."""
 
 
+class UnavailableError(MediafmError):
+    """What any title would need is not there: weights, a key, a server (exit code 1)."""
+
+
 class TrainingError(MediafmError):
     """Training or a model folder cannot go on (exit code 1)."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import math
+import re
 import types
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mediafm_cli.errors import UsageError
@@ -44,6 +47,43 @@ def parse_options(schema: type, pairs: Sequence[str]) -> Any:
 def options_as_json(options: Any) -> dict[str, Any]:
     """The values of an options dataclass, for the record in a store."""
     return dataclasses.asdict(options)
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """One option as a person is shown it: its type and default as text, and what its docstring says of it."""
+
+    name: str
+    type: str
+    default: str
+    about: str
+
+
+def describe_options(schema: type) -> list[OptionInfo]:
+    """The options of ``schema``, in order; ``about`` comes from the section ``Attributes:`` of its docstring."""
+    section = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")[2]
+    abouts = dict(re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE))
+    hints = get_type_hints(schema)
+    return [
+        OptionInfo(
+            field.name,
+            _type_name(hints[field.name]),
+            str(field.default_factory() if callable(field.default_factory) else field.default),
+            " ".join(abouts.get(field.name, "").replace("``", "").split()),
+        )
+        for field in dataclasses.fields(schema)
+    ]
+
+
+def _type_name(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " | ".join(map(str, get_args(hint)))
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def compared_options(options: Any) -> list[str]:
+    """Names of the options that change what comes out; ``field(compare=False)`` marks those that do not."""
+    return [field.name for field in dataclasses.fields(options) if field.compare]
 
 
 def _parse(key: str, text: str, hint: Any) -> Any:

@@ -1,8 +1,8 @@
 """Plugins by entry point: find them without importing, load one by name, explain one that is broken.
 
-``Found`` is what the metadata of the installed distributions says; only ``load`` imports. The built-in encoders and
-segmenters are found the same way as everybody else's. The command line imports this module for its help, so what takes
-long to import is imported where it is used.
+``Found`` is what the metadata of the installed distributions says, ``Loaded`` is what importing it gave. The built-in
+encoders and segmenters are found the same way as everybody else's. The command line imports this module for its help,
+so what takes long to import is imported where it is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mediafm_cli.errors import PluginError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ENCODERS = "mediafm.encoders.v1"
 SEGMENTERS = "mediafm.segmenters.v1"
 COMMANDS = "mediafm.commands.v1"
+GROUPS = (ENCODERS, SEGMENTERS, COMMANDS)
 HOST = "mediafm-cli"
 ALLOW_LIST = "MEDIAFM_PLUGINS"
 
@@ -49,8 +50,27 @@ class Found:
         return self.name.partition(".")[0]
 
     @property
+    def kind(self) -> str:
+        """``encoder``, ``segmenter`` or ``command``."""
+        return kind_of(self.group)
+
+    @property
     def described(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
+        """Its name and where it comes from, for a person."""
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[T]):
+    """A plugin that was imported: a complete class of the right kind, and where it was found."""
+
+    found: Found
+    plugin: type[T]
+
+
+def kind_of(group: str) -> str:
+    """What plugins of an entry-point group are called."""
+    return group.split(".")[1].removesuffix("s")
 
 
 def find(group: str) -> list[Found]:
@@ -80,7 +100,7 @@ def pick(group: str, name: str) -> Found:
         for plugin in plugins
         if plugin.name == bare and (not distribution or _normalized(plugin.distribution) == _normalized(distribution))
     ]
-    kind = group.split(".")[1].removesuffix("s")
+    kind = kind_of(group)
     if not matches:
         close = difflib.get_close_matches(bare, [plugin.name for plugin in plugins], n=1)
         hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins list"
@@ -94,7 +114,7 @@ def pick(group: str, name: str) -> Found:
     return matches[0]
 
 
-def load_encoder(name: str) -> type[Encoder]:
+def load_encoder(name: str) -> Loaded[Encoder]:
     """Import the encoder called ``name``: an entry point, or ``PATH.py:CLASS`` while it is being written.
 
     Raises:
@@ -105,11 +125,39 @@ def load_encoder(name: str) -> type[Encoder]:
     return _load(ENCODERS, name, Encoder)  # type: ignore[type-abstract]
 
 
-def load_segmenter(name: str) -> type[Segmenter]:
+def load_segmenter(name: str) -> Loaded[Segmenter]:
     """Import the segmenter called ``name``; see ``load_encoder``."""
     from mediafm_cli.api import Segmenter
 
     return _load(SEGMENTERS, name, Segmenter)  # type: ignore[type-abstract]
+
+
+def find_named(name: str) -> Found:
+    """The plugin called ``name``, of whatever kind; encoders first, then segmenters, then commands.
+
+    Raises:
+        PluginError: there is none, or two distributions offer it.
+    """
+    bare = name.rpartition(":")[2]
+    known = [found for group in GROUPS for found in find(group)]
+    group = next((found.group for found in known if found.name == bare), None)
+    if group is None:
+        close = difflib.get_close_matches(bare, [found.name for found in known], n=1)
+        hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins list"
+        raise PluginError(f"There is no plugin called {name!r}.", hint=hint)
+    return pick(group, name)
+
+
+def load_class(name: str) -> Loaded[Encoder] | Loaded[Segmenter]:
+    """Import the encoder or segmenter called ``name``, or ``PATH.py:CLASS``; see ``load_encoder``."""
+    from mediafm_cli.api import Segmenter
+
+    path, _, class_name = name.rpartition(":")
+    if path.endswith(".py"):
+        loaded = _import_file(Path(path), class_name)
+        is_segmenter = isinstance(loaded, type) and issubclass(loaded, Segmenter)
+        return load_segmenter(name) if is_segmenter else load_encoder(name)
+    return load_segmenter(name) if find_named(name).group == SEGMENTERS else load_encoder(name)
 
 
 def load_command(found: Found) -> object:
@@ -117,12 +165,13 @@ def load_command(found: Found) -> object:
     return _import(found)
 
 
-def _load(group: str, name: str, base: type[T]) -> type[T]:
+def _load(group: str, name: str, base: type[T]) -> Loaded[T]:
     path, _, class_name = name.rpartition(":")
     if path.endswith(".py"):
-        return _require_complete(name, _import_file(Path(path), class_name), base)
+        found = Found(name, group, name, "", "")
+        return Loaded(found, _require_complete(found, _import_file(Path(path), class_name), base))
     found = pick(group, name)
-    return _require_complete(found.described, _import(found), base)
+    return Loaded(found, _require_complete(found, _import(found), base))
 
 
 def _import(found: Found) -> object:
@@ -132,10 +181,12 @@ def _import(found: Found) -> object:
         return EntryPoint(found.name, found.value, found.group).load()
     except Exception as error:
         raise PluginError(
-            f"{found.described} could not be loaded.",
-            f"{type(error).__name__}: {error}.",
-            f"Repair it, or remove it with: pip uninstall {found.distribution}",
+            f"{found.described} could not be loaded.", f"{type(error).__name__}: {error}.", _repair(found)
         ) from error
+
+
+def _repair(found: Found) -> str:
+    return f"Repair it, or remove it with: pip uninstall {found.distribution}" if found.distribution else ""
 
 
 def _import_file(path: Path, class_name: str) -> object:
@@ -153,12 +204,13 @@ def _import_file(path: Path, class_name: str) -> object:
     return getattr(module, class_name)
 
 
-def _require_complete(described: str, loaded: object, base: type[T]) -> type[T]:
+def _require_complete(found: Found, loaded: object, base: type[T]) -> type[T]:
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
-        raise PluginError(f"{described} is not a subclass of mediafm_cli.api.{base.__name__}.")
+        what = f"{found.described} is not a subclass of mediafm_cli.api.{base.__name__}."
+        raise PluginError(what, hint=_repair(found))
     if inspect.isabstract(loaded):
         missing = ", ".join(sorted(getattr(loaded, "__abstractmethods__")))  # noqa: B009 - typeshed has it on ABCMeta
-        raise PluginError(f"{described} is not complete.", f"It does not define: {missing}.")
+        raise PluginError(f"{found.described} is not complete.", f"It does not define: {missing}.", _repair(found))
     return loaded
 
 

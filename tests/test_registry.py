@@ -149,9 +149,9 @@ def test_a_name_loads_its_class(site: Path) -> None:
         site, "mediafm-sound", entry_points={ENCODERS: {"audio.whole": "sound:Whole"}}, modules={"sound": SOUND}
     )
 
-    assert load_encoder("audio.whole").__name__ == "Whole"
-    assert load_encoder("mediafm-cli:audio.logmel") is AudioLogMel
-    assert load_segmenter("content") is ContentSegmenter
+    assert load_encoder("audio.whole").plugin.__name__ == "Whole"
+    assert load_encoder("mediafm-cli:audio.logmel").plugin is AudioLogMel
+    assert load_segmenter("content").plugin is ContentSegmenter
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_what_is_no_whole_encoder_is_refused(site: Path, attribute: str, complai
     with pytest.raises(PluginError) as raised:
         load_encoder("audio.x")
 
-    assert str(raised.value) == complaint
+    assert str(raised.value) == f"{complaint} Repair it, or remove it with: pip uninstall mediafm-sound"
 
 
 # --- a class in a file ------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_what_is_no_whole_encoder_is_refused(site: Path, attribute: str, complai
 def test_a_file_and_a_class_in_it_name_an_encoder(site: Path) -> None:
     (site / "my mine.py").write_text(SOUND)
 
-    loaded = load_encoder(f"{site}/my mine.py:Whole")
+    loaded = load_encoder(f"{site}/my mine.py:Whole").plugin
 
     assert loaded().dim == 2
 

@@ -68,11 +68,14 @@ class Console:
             self._print(("warning: ", "yellow"), line)
 
     def fail(self, error: MediafmError) -> None:
-        """An error: what happened, why, and what to do next, each on a line of its own."""
-        self._print(("error: ", "bold red"), error.what)
-        if error.why:
+        """An error: what happened, why, and what to do next, each on a line of its own; a plugin's on a single one."""
+        from mediafm_cli.errors import PluginError
+
+        on_one_line = isinstance(error, PluginError)
+        self._print(("error: ", "bold red"), " ".join(str(error).split()) if on_one_line else error.what)
+        if error.why and not on_one_line:
             self._print(f"  {error.why}")
-        if error.hint:
+        if error.hint and not on_one_line:
             self._print(("  → ", "green"), error.hint)
 
     def _print(self, *parts: str | tuple[str, str]) -> None:

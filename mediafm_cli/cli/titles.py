@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError
+from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError, UnavailableError
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
@@ -28,7 +28,8 @@ def run_over_titles(
         MediafmError: the error of the only title.
         SomeTitlesFailedError: some of several failed; each was reported when it did.
         MediafmError: all of several failed; of the kind of the last.
-        PluginError: the encoder itself is broken, so that no other title can fare better.
+        PluginError, UnavailableError: the encoder itself is broken, or what it needs is not there, so that no other
+            title can fare better.
     """
     outcomes: list[Outcome] = []
     failed: dict[Path, MediafmError] = {}
@@ -37,7 +38,7 @@ def run_over_titles(
         try:
             with console.progress(label) as progress:
                 outcome = work(title, progress)
-        except PluginError:
+        except (PluginError, UnavailableError):
             raise
         except MediafmError as error:
             if len(titles) == 1:

@@ -7,7 +7,8 @@ a run was interrupted or not, so that both end with the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
@@ -15,20 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.api import Audio, Frames, Shot, Text
-from mediafm_cli.errors import MediaError, StaleError, command
-from mediafm_cli.media.audio import read_spans
-from mediafm_cli.media.fingerprint import fingerprint_file
-from mediafm_cli.media.frames import sample_frames
-from mediafm_cli.options import options_as_json
+from mediafm_cli.api import Text
+from mediafm_cli.errors import StaleError, command
+from mediafm_cli.options import compared_options, options_as_json
 from mediafm_cli.stages.host import EncoderHost
-from mediafm_cli.stages.metadata import metadata_text
+from mediafm_cli.stages.material import Material, gather_material
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
+from mediafm_cli.stages.prefetch import prefetch
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
 from mediafm_cli.store.raw import to_raw
 from mediafm_cli.store.read import Contents, Store, open_store
-from mediafm_cli.store.schema import METADATA, Encoding, Shots, Source
+from mediafm_cli.store.schema import METADATA, Encoding
 
 RECORDED_PACKAGES = ("mediafm-cli", "numpy", "av")
 
@@ -39,14 +38,14 @@ class EncodeSettings:
 
     Attributes:
         modality: name of the modality; ``metadata`` encodes the title's metadata, one row, for [GLOBAL].
-        batch_size: shots handed to the encoder at once.
-        commit_every_s: seconds after which the shots done so far are committed.
+        batch_size: shots handed to the encoder at once; ``None`` leaves it to the encoder.
+        commit_every_s: seconds after which the shots done so far are committed; ``None`` leaves it to the encoder.
         media: folder in which to look for the media files first.
     """
 
     modality: str
-    batch_size: int = 32
-    commit_every_s: float = 30.0
+    batch_size: int | None = None
+    commit_every_s: float | None = None
     media: Path | None = None
 
 
@@ -73,25 +72,24 @@ def encode_title(
         blank = _blank(store, host, settings.modality)
         there = store.encoding(settings.modality) if place in store and not overwrite else None
         if there:
-            _require_same(store, there, blank)
+            _require_same(store, there, blank, compared_options(host.encoder.options))
     encoding = there or blank
     if encoding.complete:
         return Outcome(path, "unchanged", f"{settings.modality} is complete already")
     left = int((~encoding.done).sum())
-    media = path if isinstance(host.encoder.needs, Text) else find_media(path, source, settings.media)
+    material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
     if dry_run:
+        if material.texts is not None:
+            host.plan([shot for _, shot in material.read(encoding.done) if shot is not None])
         return Outcome(path, "planned", f"{left} of {len(encoding.done)} rows would be encoded by {host.name}")
 
     digest = to_raw(place, there).sha256() if there else None
+    commit_every_s = host.encoder.commit_every_s if settings.commit_every_s is None else settings.commit_every_s
     last = time.monotonic()
-    for rows, batch in _batches(media, source, shots, host, encoding, settings):
-        if batch:
-            present = [shot.index for shot in batch]
-            encoding.vectors[present] = host.encode(batch)
-            encoding.present[present] = True
+    for rows in _encode_rows(material, host, encoding, settings.batch_size or host.encoder.batch_size):
         encoding.done[rows] = True
         progress(Progress(int(encoding.done.sum()), len(encoding.done), "shots"))
-        if not encoding.done.all() and time.monotonic() - last >= settings.commit_every_s:
+        if not encoding.done.all() and time.monotonic() - last >= commit_every_s:
             digest = _commit(path, place, encoding, digest, overwrite)
             last = time.monotonic()
     encoding = replace(encoding, complete=True)
@@ -101,30 +99,6 @@ def encode_title(
     resumed = f", {len(encoding.done) - left} from before" if left < len(encoding.done) else ""
     summary = f"{settings.modality}: {found} of {len(encoding.done)} {unit} present, {host.dim} numbers{resumed}"
     return Outcome(path, "written", summary)
-
-
-def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
-    """The media file that a store was made from: in ``folder``, where it was, or beside the store.
-
-    Raises:
-        MediaError: it is in none of these places, or it has changed.
-    """
-    candidates = [folder / source.name] if folder else []
-    candidates += [store.parent / source.path, store.parent / source.name]
-    for candidate in candidates:
-        if candidate.is_file():
-            if candidate.stat().st_size == source.size and fingerprint_file(candidate) == source.fingerprint:
-                return candidate
-            raise MediaError(
-                f"{candidate} is not the file that {store} was segmented from.",
-                "Its size or content differs.",
-                f"Segment it again: {command('mediafm', 'segment', candidate, '-o', store, '--overwrite')}",
-            )
-    raise MediaError(
-        f"The media file of {store}, {source.name}, was not found.",
-        f"Looked at: {', '.join(map(str, candidates))}.",
-        "Name its folder with --media FOLDER",
-    )
 
 
 def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
@@ -146,11 +120,12 @@ def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
     )
 
 
-def _require_same(store: Store, there: Encoding, wanted: Encoding) -> None:
+def _require_same(store: Store, there: Encoding, wanted: Encoding, compared: Sequence[str]) -> None:
     name = f"encodings/{there.modality}"
+    options, wanted_options = ({key: of.options.get(key) for key in compared} for of in (there, wanted))
     if there.encoder != wanted.encoder:
         why = f"It was made by {there.encoder}, not {wanted.encoder}."
-    elif dict(there.options) != dict(wanted.options):
+    elif options != wanted_options or there.options.keys() != wanted.options.keys():
         why = f"It was made with the options {dict(there.options)}, not {dict(wanted.options)}."
     elif dict(there.fingerprint) != dict(wanted.fingerprint) or there.vectors.shape != wanted.vectors.shape:
         why = f"{there.encoder} has changed since: {dict(there.fingerprint)} is now {dict(wanted.fingerprint)}."
@@ -162,44 +137,23 @@ def _require_same(store: Store, there: Encoding, wanted: Encoding) -> None:
     raise StaleError(what, why, "Replace it by adding --overwrite.")
 
 
-def _batches(
-    media: Path, source: Source, shots: Shots, host: EncoderHost, encoding: Encoding, settings: EncodeSettings
-) -> Iterator[tuple[np.ndarray, list[Shot]]]:
-    """The rows of each batch that is not done, and those of its shots that have the modality."""
-    size = settings.batch_size
-    waiting = [batch for batch in range(0, len(encoding.done), size) if not encoding.done[batch : batch + size].all()]
-    rows = np.concatenate([np.arange(batch, min(batch + size, len(encoding.done))) for batch in waiting])
-    if settings.modality == METADATA:
-        shot = Shot(0, 0.0, source.duration_s or float(shots.end_s[-1]), text=metadata_text(source.metadata))
-        inputs = iter([(0, shot if shot.text else None)])
-    else:
-        inputs = _inputs(media, shots, rows, host)
-    for _, group in groupby(inputs, key=lambda item: item[0] // size):
-        numbered = list(group)
-        yield np.array([row for row, _ in numbered]), [shot for _, shot in numbered if shot is not None]
-
-
-def _inputs(media: Path, shots: Shots, rows: np.ndarray, host: EncoderHost) -> Iterator[tuple[int, Shot | None]]:
-    """Each of ``rows`` with its shot as the encoder needs it; None where the shot lacks the modality."""
-
-    bare = [Shot(int(row), float(shots.start_s[row]), float(shots.end_s[row])) for row in rows]
-    match host.encoder.needs:
-        case Text():
-            for shot in bare:
-                text = str(shots.text[shot.index])
-                yield shot.index, replace(shot, text=text) if text.strip() else None
-        case Frames() as needs:
-            spans = [(int(shots.start_pts[row]), int(shots.end_pts[row])) for row in rows]
-            for position, frames in sample_frames(media, spans, needs, shots.video_stream):
-                shot = bare[position]
-                yield shot.index, None if frames is None else replace(shot, frames=frames)
-        case Audio(rate=rate) if shots.audio_stream >= 0:
-            spans_s = [(shot.start_s, shot.end_s) for shot in bare]
-            for position, audio in read_spans(media, spans_s, rate, shots.audio_stream):
-                shot = bare[position]
-                yield shot.index, None if audio is None else replace(shot, audio=audio)
-        case Audio():
-            yield from ((shot.index, None) for shot in bare)
+def _encode_rows(material: Material, host: EncoderHost, encoding: Encoding, size: int) -> Iterator[np.ndarray]:
+    """Encode the rows that are not done, some at a time, while the next are read; the rows of each time."""
+    if material.may_hold(encoding.done):
+        host.load()
+    read = prefetch(material.read(encoding.done), lambda item: (item[0], item[1] and host.prepare(item[1])), ahead=size)
+    with closing(read):
+        for _, group in groupby(read, key=lambda item: item[0] // size):
+            batch = list(group)
+            present = [shot for _, shot in batch if shot is not None]
+            for rows, vectors in host.encode(present) if present else ():
+                encoding.vectors[rows], encoding.present[rows] = vectors, True
+                yield np.array(rows)
+            others = np.array([row for row, shot in batch if shot is None], dtype=int)
+            first = material.first_alike[others]
+            encoding.vectors[others], encoding.present[others] = encoding.vectors[first], encoding.present[first]
+            if len(others):
+                yield others
 
 
 def _commit(path: Path, place: str, encoding: Encoding, digest: str | None, overwrite: bool) -> str:

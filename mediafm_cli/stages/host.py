@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 
 import numpy as np
@@ -39,13 +39,14 @@ def make_host(
     of = name.rpartition(":")[2].partition(".")[0]
     if of != modality and of in BUILT_IN_MODALITIES and modality in BUILT_IN_MODALITIES:
         raise UsageError(f"{name} encodes {of}, not {modality}.", hint=f"Say --modality {of}, or name another encoder.")
-    kind = load_encoder(name)
-    parsed = parse_options(kind.Options, options)
-    with _blame(name, "to start"):
-        encoder = kind(parsed, device=device)
-        host = EncoderHost(name, encoder)
+    loaded = load_encoder(name)
+    described = loaded.found.described
+    parsed = parse_options(loaded.plugin.Options, options)
+    with _blame(described, "to start"):
+        encoder = loaded.plugin(parsed, device=device)
+        host = EncoderHost(name, encoder, described)
     if not all(isinstance(part, str) for pair in host.fingerprint.items() for part in pair):
-        raise PluginError(f"{name} has the fingerprint {host.fingerprint!r}.", "It maps texts to texts.")
+        raise PluginError(f"{described} has the fingerprint {host.fingerprint!r}.", "It maps texts to texts.")
     if modality == METADATA and not isinstance(encoder.needs, Text):
         raise UsageError(f"{name} does not encode text.", "Metadata is text.", "Name an encoder such as text.hashed.")
     return host
@@ -57,14 +58,16 @@ class EncoderHost:
     Args:
         name: as the user named it and as stores record it.
         encoder: not yet loaded.
+        described: its name and distribution, as errors give them.
 
     Attributes:
         dim: width of the vectors. ``fingerprint``: what they depend on beside the options.
     """
 
-    def __init__(self, name: str, encoder: Encoder) -> None:
+    def __init__(self, name: str, encoder: Encoder, described: str = "") -> None:
         self.name = name
         self.encoder = encoder
+        self.described = described or name
         self.dim = encoder.dim
         self.fingerprint = dict(encoder.fingerprint())
         self._to_close = False
@@ -75,35 +78,79 @@ class EncoderHost:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what ``load`` took, if it took anything."""
         if self._to_close:
-            with _blame(self.name, "to close"):
+            self._to_close = False
+            with self._blame("to close"):
                 self.encoder.close()
 
-    def encode(self, shots: Sequence[Shot]) -> np.ndarray:
-        """Vectors of ``shots``, float32 [len(shots), dim].
+    def preflight(self) -> None:
+        """Raise what the encoder raises where it cannot work on this machine as it is."""
+        with self._blame("before work"):
+            self.encoder.preflight()
+
+    def load(self) -> None:
+        """Load the encoder, unless it is."""
+        if not self._to_close:
+            self.preflight()
+            self._to_close = True
+            with self._blame("to load"):
+                self.encoder.load()
+
+    def prepare(self, shot: Shot) -> Shot:
+        """What ``encode`` takes for ``shot``; may be called from any thread once the encoder is loaded."""
+        with self._blame(f"to prepare shot {shot.index}"):
+            return self.encoder.prepare(shot)
+
+    def encode(self, shots: Sequence[Shot]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """The vectors of prepared shots, in the parts that are kept one by one.
+
+        Yields:
+            (index of each shot in the title, float32 [that many, dim])
 
         Raises:
             PluginError: the encoder failed, or gave back something else than finite vectors of its own width.
         """
-        span = f"shot {shots[0].index}" if len(shots) == 1 else f"shots {shots[0].index} to {shots[-1].index}"
-        if not self._to_close:
-            self._to_close = True
-            with _blame(self.name, "to load"):
-                self.encoder.load()
-        with _blame(self.name, f"on {span}"):
-            vectors = self.encoder.encode(shots)
-        return self._checked(vectors, len(shots), span)
+        with self._blame("to split a batch"):
+            parts = [list(part) for part in self.encoder.split(shots)]
+        if [shot.index for part in parts for shot in part] != [shot.index for shot in shots]:
+            raise PluginError(f"{self.described} split {_span(shots)} wrongly.", "Each belongs to one part, in order.")
+        for part in parts:
+            with self._blame(f"on {_span(part)}"):
+                vectors = self.encoder.encode(part)
+            yield [shot.index for shot in part], self._checked(vectors, part)
 
-    def _checked(self, vectors: object, count: int, span: str) -> np.ndarray:
-        wanted = (count, self.dim)
+    def plan(self, shots: Sequence[Shot]) -> None:
+        """Count towards ``usage`` what encoding ``shots`` would cost."""
+        with self._blame("to plan"):
+            self.encoder.plan(shots)
+
+    def usage(self) -> str:
+        """What was spent or planned; empty where nothing costs."""
+        with self._blame("to tell its usage"):
+            return self.encoder.usage()
+
+    def _checked(self, vectors: object, shots: Sequence[Shot]) -> np.ndarray:
+        wanted = (len(shots), self.dim)
         if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != wanted:
             got = (
                 f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else type(vectors).__name__
             )
-            raise PluginError(f"{self.name} gave {got} for {span}.", f"An encoder gives float32 {list(wanted)}.")
+            what = f"{self.described} gave {got} for {_span(shots)}."
+            raise PluginError(what, f"An encoder gives float32 {list(wanted)}.")
         if not np.isfinite(vectors).all():
-            raise PluginError(f"{self.name} gave numbers that are not finite for {span}.")
+            raise PluginError(f"{self.described} gave numbers that are not finite for {_span(shots)}.")
         return vectors
+
+    def _blame(self, doing: str) -> AbstractContextManager[None]:
+        return _blame(self.described, doing)
+
+
+def _span(shots: Sequence[Shot]) -> str:
+    return f"shot {shots[0].index}" if len(shots) == 1 else f"shots {shots[0].index} to {shots[-1].index}"
 
 
 @contextmanager

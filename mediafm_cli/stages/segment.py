@@ -66,7 +66,7 @@ def segment_title(
         StaleError: the store was made from another file, or with other settings.
     """
     settings = settings or SegmentSettings()
-    kind = load_segmenter(settings.segmenter)
+    kind = load_segmenter(settings.segmenter).plugin
     segmenter = kind(parse_options(kind.Options, settings.options))
     info = probe(media)
     with open_media(media) as container:

@@ -35,7 +35,7 @@ def expect(kept: bool, otherwise: str) -> None:
         raise BrokenPromiseError(otherwise)
 
 
-def run_check(name: str, check: Callable[[], None]) -> Check:
+def run_check(name: str, check: Callable[[], object]) -> Check:
     """Run one check, which raises where the promise is broken."""
     try:
         check()

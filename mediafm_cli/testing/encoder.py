@@ -39,6 +39,7 @@ def encoder_checks(encoder_class: type[Encoder], options: Any = None, *, device:
         for _ in range(2):
             encoders.append(encoder_class(options, device=device))
             dim_before = encoders[-1].dim
+            encoders[-1].preflight()
             encoders[-1].load()
             expect(
                 isinstance(dim_before, int) and dim_before > 0 and dim_before == encoders[-1].dim,
@@ -51,7 +52,9 @@ def encoder_checks(encoder_class: type[Encoder], options: Any = None, *, device:
 
     checks.append(run_check("loads, and its dim is known before", load_two))
     if checks[-1].passed:
-        shots = example_shots(encoders[0].needs)
+        raw = example_shots(encoders[0].needs)
+        checks.append(run_check("prepare leaves a shot as it was", partial(_check_prepare, encoders[0], raw)))
+        shots = [encoders[0].prepare(shot) for shot in raw] if checks[-1].passed else raw
         checks += [run_check(name, partial(probe, encoders[0], encoders[1], shots)) for name, probe in _PROBES]
     checks.append(run_check("closes", close_all))
     return checks
@@ -75,6 +78,22 @@ def _check_class(encoder_class: type[Encoder]) -> None:
     expect(not missing, f"it does not define {', '.join(missing)}")
     needs = getattr(encoder_class, "needs", None)
     expect(isinstance(needs, Needs), f"needs is {needs!r}, not an instance of Frames, Audio or Text")
+
+
+def _check_prepare(encoder: Encoder, shots: Sequence[Shot]) -> None:
+    for shot in shots:
+        handed = copy.deepcopy(shot)
+        prepared = encoder.prepare(handed)
+        expect(isinstance(prepared, Shot), f"prepare returns {type(prepared).__name__}, not a Shot")
+        expect(
+            (prepared.index, prepared.start_s, prepared.end_s) == (shot.index, shot.start_s, shot.end_s), "it moves it"
+        )
+        _expect_untouched("prepare", shot, handed)
+
+
+def _check_split(encoder: Encoder, other: Encoder, shots: Sequence[Shot]) -> None:
+    parts = [shot.index for part in encoder.split(shots) for shot in part]
+    expect(parts == [shot.index for shot in shots], f"the shots {parts} are in the parts")
 
 
 def _check_fingerprint(encoder: Encoder, other: Encoder, shots: Sequence[Shot]) -> None:
@@ -124,8 +143,7 @@ def _check_input(encoder: Encoder, other: Encoder, shots: Sequence[Shot]) -> Non
     handed = copy.deepcopy(shots)
     encoder.encode(handed)
     for shot, after in zip(shots, handed, strict=True):
-        kept = all(np.array_equal(array, _arrays(after)[name]) for name, array in _arrays(shot).items())
-        expect(kept, f"encode changed {_describe(shot)}")
+        _expect_untouched("encode", shot, after)
 
 
 _CLASS_CHECKS: tuple[tuple[str, Callable[[type[Encoder]], None]], ...] = (
@@ -142,6 +160,7 @@ _PROBES: tuple[tuple[str, Callable[[Encoder, Encoder, Sequence[Shot]], None]], .
     ("row i is shot i", _check_order),
     ("same every time", _check_deterministic),
     ("different shots have different vectors", _check_told_apart),
+    ("split keeps each shot, in order", _check_split),
     ("the input is left as it was", _check_input),
 )
 
@@ -161,6 +180,11 @@ def _expect_same(one: np.ndarray, two: np.ndarray, shots: Sequence[Shot]) -> Non
     worst = int(np.argmax(apart.max(axis=1)))
     bound = _TOLERANCE * max(1.0, float(np.abs(one).max()))
     expect(bool(apart[worst].max() <= bound), f"{_describe(shots[worst])} differs by {apart[worst].max():.2g}")
+
+
+def _expect_untouched(by: str, shot: Shot, after: Shot) -> None:
+    kept = all(np.array_equal(array, _arrays(after)[name]) for name, array in _arrays(shot).items())
+    expect(kept, f"{by} changed {_describe(shot)}")
 
 
 def _arrays(shot: Shot) -> dict[str, np.ndarray]:

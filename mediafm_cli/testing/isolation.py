@@ -13,8 +13,8 @@ from mediafm_cli.testing.check import expect
 _HEAVY = ("torch", "transformers", "open_clip", "tensorflow", "jax")
 _TIMEOUT_S = 120
 
-# Runs in a fresh interpreter: imports the plugin's module as the host would, makes the encoder, and prints what that
-# loaded or opened. Arguments: module, file, qualified name, sys.path as JSON.
+# Runs in a fresh interpreter: imports the plugin's module as the host would, makes the encoder if one is named, and
+# prints what that loaded or opened. Arguments: module, file, qualified name, sys.path as JSON.
 _IMPORT_PROBE = """
 import functools, importlib, importlib.util, json, sys
 module_name, file, qualname, path = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
@@ -25,13 +25,14 @@ try:
     found = importlib.util.find_spec(module_name)
 except (ImportError, ValueError):
     found = None
-if found is not None and found.origin == file:
+if found is not None and file in ('', found.origin):
     module = importlib.import_module(module_name)
 else:
     spec = importlib.util.spec_from_file_location("mediafm_checked_plugin", file)
     module = sys.modules["mediafm_checked_plugin"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-functools.reduce(getattr, qualname.split("."), module)()
+if qualname:
+    functools.reduce(getattr, qualname.split("."), module)()
 print(json.dumps({"opened": opened, "loaded": sorted(name for name in sys.modules if "." not in name)}))
 """
 
@@ -39,12 +40,16 @@ print(json.dumps({"opened": opened, "loaded": sorted(name for name in sys.module
 def check_import(encoder_class: type[Encoder]) -> None:
     """Importing the module and making the encoder loads no model library and opens no connection."""
     expect("<locals>" not in encoder_class.__qualname__, "the class stands inside a function, so nobody can import it")
-    arguments = (
-        encoder_class.__module__,
-        inspect.getfile(encoder_class),
-        encoder_class.__qualname__,
-        json.dumps(sys.path),
-    )
+    _expect_light(encoder_class.__module__, inspect.getfile(encoder_class), encoder_class.__qualname__)
+
+
+def check_module_import(name: str) -> None:
+    """Importing a module by its name loads no model library and opens no connection."""
+    _expect_light(name, "", "")
+
+
+def _expect_light(module: str, file: str, qualname: str) -> None:
+    arguments = (module, file, qualname, json.dumps(sys.path))
     result = subprocess.run(
         [sys.executable, "-c", _IMPORT_PROBE, *arguments],
         capture_output=True,

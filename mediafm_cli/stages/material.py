@@ -1,0 +1,116 @@
+"""What there is to encode of one title: its frames, its sound or its texts, shot by shot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mediafm_cli.api import Audio, Frames, Needs, Shot, Text
+from mediafm_cli.errors import MediaError, command
+from mediafm_cli.media.audio import read_spans
+from mediafm_cli.media.fingerprint import fingerprint_file
+from mediafm_cli.media.frames import sample_frames
+from mediafm_cli.stages.metadata import metadata_text
+from mediafm_cli.store.schema import METADATA, Shots, Source
+
+
+def gather_material(
+    store: Path, source: Source, shots: Shots, modality: str, needs: Needs, folder: Path | None = None
+) -> Material:
+    """What an encoder with these ``needs`` is to be given of a title.
+
+    Args:
+        folder: in which to look for the media file first.
+
+    Raises:
+        MediaError: the media file is needed, and is gone or not the one that was segmented.
+    """
+    if modality == METADATA:
+        bare = [Shot(0, 0.0, source.duration_s or float(shots.end_s[-1]))]
+        return Material(bare, shots, needs, texts=[metadata_text(source.metadata)])
+    spans_s = zip(shots.start_s.tolist(), shots.end_s.tolist(), strict=True)
+    bare = [Shot(row, *span_s) for row, span_s in enumerate(spans_s)]
+    if isinstance(needs, Text):
+        return Material(bare, shots, needs, texts=[str(text) for text in shots.text])
+    return Material(bare, shots, needs, media=find_media(store, source, folder))
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The shots of a title, and where what the encoder needs of them is found.
+
+    Attributes:
+        bare: each shot with its span and nothing else.
+        texts: the text of each, where text is needed; else ``media`` is the file to read.
+    """
+
+    bare: list[Shot]
+    shots: Shots
+    needs: Needs
+    texts: list[str] | None = None
+    media: Path | None = None
+
+    @cached_property
+    def first_alike(self) -> np.ndarray:
+        """For each shot the first one with the same text; without texts the shot itself: int [n]."""
+        if self.texts is None:
+            return np.arange(len(self.bare))
+        first: dict[str, int] = {}
+        return np.array([first.setdefault(text, row) for row, text in enumerate(self.texts)])
+
+    def may_hold(self, done: np.ndarray) -> bool:
+        """Whether any shot that is not done may have the modality."""
+        if self.texts is not None:
+            return any(text.strip() for text, is_done in zip(self.texts, done, strict=True) if not is_done)
+        return not isinstance(self.needs, Audio) or self.shots.audio_stream >= 0
+
+    def read(self, done: np.ndarray) -> Iterator[tuple[int, Shot | None]]:
+        """The number of each shot that is not done, and the shot as the encoder needs it.
+
+        ``None`` stands where the shot lacks the modality, or has the text of a shot before it.
+        """
+        shots = self.shots
+        left = [shot for shot in self.bare if not done[shot.index]]
+        if self.texts is not None:
+            for shot in left:
+                text = self.texts[shot.index]
+                is_first = self.first_alike[shot.index] == shot.index
+                yield shot.index, replace(shot, text=text) if is_first and text.strip() else None
+        elif isinstance(self.needs, Frames) and self.media:
+            spans = [(int(shots.start_pts[shot.index]), int(shots.end_pts[shot.index])) for shot in left]
+            for place, frames in sample_frames(self.media, spans, self.needs, shots.video_stream):
+                yield left[place].index, None if frames is None else replace(left[place], frames=frames)
+        elif isinstance(self.needs, Audio) and self.media and shots.audio_stream >= 0:
+            spans_s = [(shot.start_s, shot.end_s) for shot in left]
+            for place, audio in read_spans(self.media, spans_s, self.needs.rate, shots.audio_stream):
+                yield left[place].index, None if audio is None else replace(left[place], audio=audio)
+        else:
+            yield from ((shot.index, None) for shot in left)
+
+
+def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
+    """The media file that a store was made from: in ``folder``, where it was, or beside the store.
+
+    Raises:
+        MediaError: it is in none of these places, or it has changed.
+    """
+    candidates = [folder / source.name] if folder else []
+    candidates += [store.parent / source.path, store.parent / source.name]
+    for candidate in candidates:
+        if candidate.is_file():
+            if candidate.stat().st_size == source.size and fingerprint_file(candidate) == source.fingerprint:
+                return candidate
+            raise MediaError(
+                f"{candidate} is not the file that {store} was segmented from.",
+                "Its size or content differs.",
+                f"Segment it again: {command('mediafm', 'segment', candidate, '-o', store, '--overwrite')}",
+            )
+    raise MediaError(
+        f"The media file of {store}, {source.name}, was not found.",
+        f"Looked at: {', '.join(map(str, candidates))}.",
+        "Name its folder with --media FOLDER",
+    )
