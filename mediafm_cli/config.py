@@ -17,13 +17,18 @@ class Preset:
     encoders: Mapping[str, str]
 
 
+MEDIAFM = Preset(
+    "mediafm",
+    "three pre-trained encoders of 768 numbers each, as MediaFM has them: weights from the hub, and a key for the text",
+    {"video": "video.open-clip", "audio": "audio.wav2vec2", "text": "text.openai"},
+)
 OFFLINE = Preset(
     "offline",
     "signal-processing features: no download, no key, no GPU",
     {"video": "video.signal", "audio": "audio.logmel", "text": "text.hashed"},
 )
-PRESETS = {preset.name: preset for preset in (OFFLINE,)}
-DEFAULT_PRESET = OFFLINE.name
+PRESETS = {preset.name: preset for preset in (MEDIAFM, OFFLINE)}
+DEFAULT_PRESET = MEDIAFM.name
 METADATA_FROM = "text"
 """The modality whose encoder also encodes the title's metadata."""
 

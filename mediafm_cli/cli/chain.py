@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mediafm_cli.cli.console import Console
+from mediafm_cli.cli.encoding import encode_titles, is_encoded
 from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.cli.training import train
 
@@ -44,29 +46,40 @@ def run_chain(
 ) -> list[Path]:
     """Segment, encode, fuse, pretrain unless there is a model, and embed.
 
+    What an encoder lacks, a key or weights, is an error before any of it.
+
     Args:
         stores: the store of each media file. ``segmenting``: how each is segmented.
     """
     from mediafm_cli.config import find_preset
-    from mediafm_cli.model.device import find_device
+    from mediafm_cli.device import find_device
     from mediafm_cli.model.folder import CONFIG, load_model, model_fingerprint
     from mediafm_cli.stages.embed import EmbedSettings, embed_store
+    from mediafm_cli.stages.encode import EncodeSettings
     from mediafm_cli.stages.fuse import fuse_title
+    from mediafm_cli.stages.host import make_host
     from mediafm_cli.stages.segment import segment_title
     from mediafm_cli.train.config import TrainConfig
 
-    modalities = [*find_preset(settings.preset).encoders, "metadata"]
     steps = Console(quiet=console.quiet, verbose=console.verbose, results=False)
-    paths = run_over_titles(
-        "segment",
-        list(stores),
-        lambda title, progress: segment_title(
-            title, stores[title], segmenting[title], overwrite=overwrite, progress=progress
-        ),
-        steps,
-    )
-    for modality in modalities:
-        encode(paths, modality, settings, steps, overwrite=overwrite)
+    with ExitStack() as open_hosts:
+        hosts = {}
+        for modality in [*find_preset(settings.preset).encoders, "metadata"]:
+            host = make_host(modality, preset=settings.preset, device=settings.device)
+            hosts[modality] = open_hosts.enter_context(host)
+            if overwrite or not all(is_encoded(store, modality) for store in stores.values()):
+                host.preflight()
+        paths = run_over_titles(
+            "segment",
+            list(stores),
+            lambda title, progress: segment_title(
+                title, stores[title], segmenting[title], overwrite=overwrite, progress=progress
+            ),
+            steps,
+        )
+        for modality, host in hosts.items():
+            encode_titles(paths, host, EncodeSettings(modality), steps, overwrite=overwrite)
+            host.close()
     run_over_titles(
         "fuse", paths, lambda path, _: fuse_title(path, normalize=settings.normalize, overwrite=overwrite), steps
     )
@@ -81,19 +94,3 @@ def run_chain(
     return run_over_titles(
         "embed", paths, lambda path, _: embed_store(path, model, fingerprint, named, overwrite=overwrite), console
     )
-
-
-def encode(paths: Sequence[Path], modality: str, settings: ChainSettings, console: Console, *, overwrite: bool) -> None:
-    """One modality of every title, by the preset's encoder."""
-    from mediafm_cli.stages.encode import EncodeSettings, encode_title
-    from mediafm_cli.stages.host import make_host
-
-    with make_host(modality, preset=settings.preset, device=settings.device) as host:
-        run_over_titles(
-            f"encode {modality}",
-            paths,
-            lambda path, progress: encode_title(
-                path, host, EncodeSettings(modality), overwrite=overwrite, progress=progress
-            ),
-            console,
-        )

@@ -26,8 +26,8 @@ def train(
     dry_run: bool = False,
 ) -> None:
     """Pretrain on ``stores`` and leave the model in ``folder``. ``shape`` holds fields of ``ModelConfig``."""
+    from mediafm_cli.device import find_device
     from mediafm_cli.model.config import ModelConfig
-    from mediafm_cli.model.device import find_device
     from mediafm_cli.stages.outcome import Progress
     from mediafm_cli.train.catalogue import open_catalogue
     from mediafm_cli.train.loop import pretrain

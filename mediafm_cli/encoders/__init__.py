@@ -1,1 +1,1 @@
-"""Built-in encoders that need no download, no key and no GPU: one file each, found by entry point."""
+"""Built-in encoders, one file each, found by entry point; each imports its libraries in ``load`` or later."""

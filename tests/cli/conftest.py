@@ -11,6 +11,12 @@ from typer.testing import CliRunner
 from mediafm_cli.cli.app import app
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders that need no weights and no key, where a test names none."""
+    monkeypatch.setenv("MEDIAFM_PRESET", "offline")
+
+
 @pytest.fixture
 def mediafm(monkeypatch: pytest.MonkeyPatch) -> Mediafm:
     """Run a command in this process; ``stdin`` is what is piped in."""

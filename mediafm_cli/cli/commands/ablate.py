@@ -33,9 +33,9 @@ def ablate(
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     import dataclasses
 
+    from mediafm_cli.device import find_device
     from mediafm_cli.evaluate.ablate import run_ablation
     from mediafm_cli.evaluate.results import table, write_results
-    from mediafm_cli.model.device import find_device
     from mediafm_cli.stages.outcome import Progress
 
     console = Console(quiet=quiet, as_json=json)

@@ -39,7 +39,7 @@ def embed(
     mediafm embed stores/film.h5 --model model/ --layer hidden --name hidden
     """
     titles = find_inputs(stores, STORE_SUFFIXES, nul=null)
-    from mediafm_cli.model.device import find_device
+    from mediafm_cli.device import find_device
     from mediafm_cli.model.folder import load_model, model_fingerprint
     from mediafm_cli.stages.embed import EmbedSettings, embed_store
 

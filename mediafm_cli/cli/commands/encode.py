@@ -8,8 +8,8 @@ import typer
 
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
+from mediafm_cli.cli.encoding import encode_titles
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.cli.titles import run_over_titles
 
 
 def encode(
@@ -19,10 +19,16 @@ def encode(
         str | None, typer.Option(metavar="NAME", help="An encoder plugin, or FILE.py:CLASS. Default: the preset's.")
     ] = None,
     opt: shared.Opt = [],  # noqa: B006 - Typer copies it
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit of the weights on the hub: --opt revision=… in short."),
+    ] = None,
     preset: shared.Preset = shared.PRESET,
     media: shared.Media = None,
     device: shared.Device = "auto",
-    batch_size: shared.BatchSize = 32,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Shots encoded at once. Default: the encoder's.")
+    ] = None,
     overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False,
     null: shared.Nul = False,
@@ -38,20 +44,13 @@ def encode(
 
     An interrupted run goes on where it stopped. The modality metadata encodes what is known of the title.
     """
-    from mediafm_cli.stages.encode import EncodeSettings, encode_title
+    from mediafm_cli.stages.encode import EncodeSettings
     from mediafm_cli.stages.host import make_host
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
     titles = find_inputs(stores, STORE_SUFFIXES, nul=null)
     settings = EncodeSettings(modality, batch_size, media=media)
-    with make_host(modality, encoder, opt, preset=preset, device=device) as host:
-        console.detail(f"encoder: {host.name}, options {host.encoder.options}")
-        run_over_titles(
-            f"encode {modality}",
-            titles,
-            lambda title, progress: encode_title(
-                title, host, settings, overwrite=overwrite, dry_run=dry_run, progress=progress
-            ),
-            console,
-            nul=null,
-        )
+    options = [*opt, f"revision={revision}"] if revision else opt
+    with make_host(modality, encoder, options, preset=preset, device=device) as host:
+        console.detail(f"encoder: {host.described}, options {host.encoder.options}")
+        encode_titles(titles, host, settings, console, overwrite=overwrite, dry_run=dry_run, nul=null)

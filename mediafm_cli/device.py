@@ -1,10 +1,16 @@
-"""Choose where to compute."""
+"""Choose where to compute, and in which precision."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 
 from mediafm_cli.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""``auto`` is bf16 on a GPU and fp32 elsewhere."""
 
 
 def find_device(name: str) -> torch.device:
@@ -25,3 +31,12 @@ def find_device(name: str) -> torch.device:
         why = f"torch finds {torch.cuda.device_count()} GPUs on this machine."
         raise UsageError(f"There is no device {name!r}.", why, "Use --device auto or --device cpu.")
     return device
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """The context in which a model computes in ``precision``; weights and results stay as they are."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" else "fp32"
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
