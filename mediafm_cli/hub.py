@@ -17,8 +17,8 @@ from typing import Any
 
 from mediafm_cli.errors import UnavailableError, UsageError, command
 
-SAFE_WEIGHTS = "*.safetensors"
-PICKLED_WEIGHTS = "*.bin"
+SAFE_WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors")
+PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
 CONFIGURATION = ("*.json", "*.txt", "*.model", "*/config.json")
 _NO_CODE = "Code that comes with a model is never run; choose a model that transformers knows by itself."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,9 +35,9 @@ def fetch_model(name: str, revision: str | None = None) -> Path:
     Raises:
         UnavailableError: there is no such folder or repository, the hub cannot be reached, or weights are missing.
     """
-    folder = _fetch(name, revision, [*CONFIGURATION, SAFE_WEIGHTS])
+    folder = _fetch(name, revision, [*CONFIGURATION, *SAFE_WEIGHTS])
     if not find_weights(folder):
-        folder = _fetch(name, revision, [*CONFIGURATION, PICKLED_WEIGHTS])
+        folder = _fetch(name, revision, [*CONFIGURATION, *PICKLED_WEIGHTS])
     missing = ["config.json"] * (not (folder / "config.json").is_file()) + ["model.safetensors"] * (
         not find_weights(folder)
     )
@@ -90,7 +90,11 @@ def load_model(folder: Path, config: Any = None, kind: str = "AutoModel") -> Any
 
 def find_weights(folder: Path) -> list[Path]:
     """The files of weights in a model's folder: the safetensors, else the PyTorch ones; sorted by name."""
-    return sorted(folder.glob(SAFE_WEIGHTS)) or sorted(folder.glob(PICKLED_WEIGHTS))
+    for patterns in (SAFE_WEIGHTS, PICKLED_WEIGHTS):
+        found = sorted(file for pattern in patterns for file in folder.glob(pattern))
+        if found:
+            return found
+    return []
 
 
 def sha256_of_files(files: Sequence[Path]) -> str:
@@ -126,7 +130,7 @@ def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except _hub_errors() as error:
-        wanted = " or ".join(pattern for pattern in patterns if "*" not in pattern) or "config.json, model.safetensors"
+        wanted = patterns[0] if len(patterns) == 1 else "config.json, model.safetensors"
         raise _unavailable(name, f"{wanted}: not on this machine, and {_reason(error)}.") from error
 
 

@@ -51,6 +51,10 @@ class MediafmGroup(PluggedGroup):
         command = super().get_command(ctx, cmd_name)
         return command and _without_envvars(command)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _without_envvars(command), rest
+
     def get_help(self, ctx: Any) -> str:
         _without_envvars(self)
         return super().get_help(ctx)

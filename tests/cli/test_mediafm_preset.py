@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from typed_commands import Mediafm, Typed
 from mediafm_cli.api import Frames
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.store.read import open_store
+from mediafm_cli.synthetic import SyntheticTitle
 
 WIDTH = 768
 
@@ -42,14 +42,16 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def typed(shell: Mediafm, checkpoints: Path, server: EmbeddingsServer) -> Mediafm:
-    """A shell whose hub is the cache, and whose server is on this machine."""
-    place = {"HF_HUB_CACHE": str(checkpoints / "hub"), "HF_HUB_OFFLINE": "1"}
-    secrets = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MEDIAFM_")}
+def typed(shell: Mediafm, checkpoints: Path, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch) -> Mediafm:
+    """A shell with the default preset, whose hub is the cache and whose server is on this machine; it shows no key."""
+    monkeypatch.delenv("MEDIAFM_PRESET")
+    monkeypatch.setenv("HF_HUB_CACHE", str(checkpoints / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
 
-    def run(*words: object, **settings: object) -> Typed:
-        done = shell(*words, env={**plain, **place, **secrets, **settings.pop("env", {})}, **settings)  # type: ignore[dict-item]
+    def run(*words: object) -> Typed:
+        done = shell(*words)
         assert KEY not in done.out + done.err
         return done
 
@@ -64,14 +66,26 @@ def encode_all(typed: Mediafm, store: Path, checkpoints: Path) -> list[Typed]:
     ]
 
 
+FIRST_SHOT_ONLY = "1\n00:00:00,500 --> 00:00:01,500\nWe are on our way.\n"
+
+
+@pytest.mark.parametrize(("own_subtitles", "shots_with_cue"), [(True, [True] * 3), (False, [True, False, False])])
 def test_the_preset_gives_2304_columns_with_text_zero_exactly_where_no_cue_is(
-    media: Path, typed: Mediafm, checkpoints: Path, server: EmbeddingsServer, tmp_path: Path
+    own_subtitles: bool,
+    shots_with_cue: list[bool],
+    media: Path,
+    typed: Mediafm,
+    checkpoints: Path,
+    server: EmbeddingsServer,
+    tmp_path: Path,
 ) -> None:
+    (tmp_path / "first.srt").write_text(FIRST_SHOT_ONLY)
+    subtitles = [] if own_subtitles else ["--subtitles", tmp_path / "first.srt"]
     film, store, model = media / "nasa_13013.mp4", tmp_path / "nasa.h5", tmp_path / "model"
     small = ["--max-steps", 3, "--hidden", 32, "--layers", 1, "--heads", 2]
 
     done = [
-        typed("segment", film, "-o", store),
+        typed("segment", film, "-o", store, *subtitles),
         *encode_all(typed, store, checkpoints),
         typed("fuse", store),
         typed("pretrain", store, "-o", model, *small),
@@ -88,10 +102,9 @@ def test_the_preset_gives_2304_columns_with_text_zero_exactly_where_no_cue_is(
         ("audio", "audio.wav2vec2", WIDTH),
         ("text", "text.openai", 2 * WIDTH),
     ]
-    has_cue = np.array([bool(text) for text in shots.text])
-    assert 0 < has_cue.sum() < len(has_cue)
-    np.testing.assert_array_equal(fused.vectors[:, 2 * WIDTH :].any(axis=1), has_cue)
-    assert fused.vectors[:, : 2 * WIDTH].reshape(len(has_cue), 2, WIDTH).any(axis=2).all()
+    assert [bool(text) for text in shots.text] == shots_with_cue
+    assert fused.vectors[:, 2 * WIDTH :].any(axis=1).tolist() == shots_with_cue
+    assert fused.vectors[:, : 2 * WIDTH].reshape(3, 2, WIDTH).any(axis=2).all()
     assert sorted(server.paid_for) == sorted({text for text in shots.text if text})
 
 
@@ -114,3 +127,56 @@ def test_what_is_stored_is_what_the_libraries_give(
         np.testing.assert_allclose(video[row], expected, atol=1e-5)
     for row in np.flatnonzero(shots.text != ""):
         np.testing.assert_allclose(text[row], embedding_of(shots.text[row], WIDTH), atol=1e-6)
+
+
+# --- before any work --------------------------------------------------------------------------------------------------
+
+
+def test_run_asks_for_the_key_before_it_reads_a_film(
+    shell: Mediafm, typed: Mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    (tmp_path / "stores").mkdir()
+
+    done = shell("run", films[0].path, "-o", tmp_path / "stores")
+
+    assert done.code == 1
+    assert list((tmp_path / "stores").iterdir()) == []
+
+
+def test_encode_without_a_key_says_once_for_all_titles_what_to_do(
+    typed: Mediafm, stores: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    done = typed("encode", *stores, "--modality", "text", "--overwrite")
+
+    assert done.code == 1
+    assert done.err.count("error:") == 1
+    assert "OPENAI_API_KEY is not set" in done.err
+    assert "--preset offline" in done.err
+
+
+def test_a_dry_run_tells_the_price_of_all_titles_before_and_the_run_tells_it_after(
+    typed: Mediafm, stores: list[Path], server: EmbeddingsServer
+) -> None:
+    words = ["encode", *stores, "--modality", "text", "--overwrite"]
+
+    before, after = typed(*words, "--dry-run"), typed(*words)
+
+    assert "encode text: it would take about " in before.err
+    assert f"to {server.url}" in before.err
+    said = sum(len(text.split()) for text in server.paid_for)
+    assert f"encode text: it took {said:,} tokens in {len(server.answered)} requests" in after.err
+
+
+def test_a_revision_is_an_option_of_the_weights(
+    typed: Mediafm, stores: list[Path], films: list[SyntheticTitle]
+) -> None:
+    words = ["encode", stores[0], "--modality", "audio", "--media", films[0].path.parent, "--overwrite", "--dry-run"]
+
+    pinned, missing = (typed(*words, "--revision", letter * 40) for letter in "ab")
+
+    assert pinned.code == 0, pinned.err
+    assert missing.code == 1
+    assert "facebook/wav2vec2-base-960h" in missing.err
