@@ -62,7 +62,8 @@ class OptionInfo:
 def describe_options(schema: type) -> list[OptionInfo]:
     """The options of ``schema``, in order; ``about`` comes from the section ``Attributes:`` of its docstring."""
     section = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")[2]
-    abouts = dict(re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE))
+    entries = re.findall(r"^ {4}(\w+(?:, \w+)*): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
+    abouts = {name: about for names, about in entries for name in names.split(", ")}
     hints = get_type_hints(schema)
     return [
         OptionInfo(

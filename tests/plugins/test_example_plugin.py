@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from plugin_environment import Environment, hash_package, run
 
-import mediafm_cli
 from mediafm_cli.store.read import open_store
 from mediafm_cli.synthetic import SyntheticTitle
 
-PROJECT = Path(__file__).parents[2]
-PACKAGE = Path(mediafm_cli.__file__).parent
 PLUGIN = "mediafm-example-audio"
 WIDTH = 36  # of audio.example: 18 features, mean and spread
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment with the example plugin in it, a copy of the plugin, and mediafm's files as they were."""
-
-    python: Path
-    plugin: Path
-    package_before: dict[str, str]
-
-    def mediafm(self, *words: object) -> subprocess.CompletedProcess[str]:
-        return run(self.python, "-m", "mediafm_cli", *words)
-
-
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(list(map(str, words)), capture_output=True, text=True, env=environment)
 
 
 def run_here(*words: object) -> subprocess.CompletedProcess[str]:
     """mediafm in the environment of the tests, which has no plugin."""
     return run(sys.executable, "-m", "mediafm_cli", *words)
-
-
-def hash_package() -> dict[str, str]:
-    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """What ``python -m venv`` and ``pip install ./plugins/mediafm-example-audio`` make; the rest is seen from here."""
-    package_before = hash_package()
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
-    here = sysconfig.get_paths()["purelib"]
-    there = run(python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").stdout.strip()
-    Path(there, "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
-    plugin = Path(shutil.copytree(PROJECT / "plugins" / PLUGIN, folder / PLUGIN))
-    installed = run(python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", plugin)
-    assert installed.returncode == 0, installed.stderr
-    return Environment(python, plugin, package_before)
 
 
 @pytest.fixture
@@ -90,7 +44,9 @@ def test_a_plugin_is_listed_where_it_is_installed_and_nowhere_else(environment: 
 
 def test_the_plugin_keeps_its_contract_and_passes_its_own_tests(environment: Environment) -> None:
     check = environment.mediafm("plugins", "check", "audio.example")
-    tests = run(environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", environment.plugin / "tests")
+    tests = run(
+        environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", environment.plugins / PLUGIN / "tests"
+    )
 
     assert check.returncode == 0, check.stdout + check.stderr
     assert "FAIL" not in check.stdout
@@ -163,7 +119,7 @@ def test_a_mistake_says_what_to_do(
 def test_an_encoder_is_tried_from_its_file_while_it_is_written(
     stores: list[Path], films: list[SyntheticTitle], environment: Environment
 ) -> None:
-    encoder = f"{environment.plugin / 'mediafm_example_audio.py'}:SpectralShape"
+    encoder = f"{environment.plugins / PLUGIN / 'mediafm_example_audio.py'}:SpectralShape"
     words = ["--modality", "audio", "--encoder", encoder, "--media", films[0].path.parent, "--overwrite"]
 
     done = run_here("encode", stores[0], *words)
