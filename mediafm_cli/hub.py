@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +73,48 @@ def load_config(folder: Path) -> Any:
         ) from error
 
 
-def load_model(folder: Path, config: Any = None, kind: str = "AutoModel") -> Any:
+def load_model(folder: Path, config: Any = None, kind: str = "AutoModel", *, unused: Sequence[str] = ()) -> Any:
     """A transformers model, in fp32 on the CPU, ready for inference.
 
     Args:
         kind: name of a class of transformers.
+        unused: parts of the names of parameters that nobody reads, so that a checkpoint may lack them.
+
+    Raises:
+        UnavailableError: the checkpoint lacks weights; transformers would put random ones in their place.
     """
     import torch
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
-    model = getattr(transformers, kind).from_pretrained(
-        folder, config=config, dtype=torch.float32, trust_remote_code=False, local_files_only=True
-    )
+    with _quiet_transformers():
+        model, report = getattr(transformers, kind).from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in unused))
+    if missing:
+        why = f"It has none for {', '.join(missing[:3])}{' and others' * (len(missing) > 3)}."
+        raise UnavailableError(f"{folder} lacks weights of the model.", why, "Fetch it again, or name another model.")
     return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bar, and no table of the weights that another head of the model would use."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
 
 
 def find_weights(folder: Path) -> list[Path]:

@@ -83,7 +83,7 @@ class AudioWav2Vec2(Encoder):
             what = f"{self.options.model} was trained on sound of {self._extractor.sampling_rate} samples a second."
             raise UsageError(what, f"audio.wav2vec2 gives it {_RATE}.")
         self._device = find_device(self.device)
-        self._model = load_model(self._folder, self._config).to(self._device)
+        self._model = load_model(self._folder, self._config, unused=["masked_spec_embed"]).to(self._device)
         self._alone = _make_row_by_row(self._model, self._config)
 
     def prepare(self, shot: Shot) -> Shot:

@@ -92,7 +92,7 @@ class TextTransformers(Encoder):
 
         self._tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
         self._device = find_device(self.device)
-        self._model = load_model(self._folder, self._config).to(self._device)
+        self._model = load_model(self._folder, self._config, unused=["pooler"]).to(self._device)
 
     def encode(self, shots: Sequence[Shot]) -> np.ndarray:
         """Encode the text of each shot: float32 [len(shots), dim]."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tiny_checkpoints import write_bert, write_speech_model
 
 from mediafm_cli.api import Shot
@@ -235,3 +236,13 @@ def test_a_folder_without_a_file_names_the_file(lost: str, wav2vec2: Path, tmp_p
 
     with pytest.raises(UnavailableError, match=f"Missing in .*: {lost}"):
         AudioWav2Vec2(AudioWav2Vec2Options(model=str(tmp_path / "part"))).fingerprint()
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused_not_made_up(wav2vec2: Path, tmp_path: Path) -> None:
+    shutil.copytree(wav2vec2, tmp_path / "part")
+    weights = load_file(tmp_path / "part" / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "layers.1." not in name}
+    save_file(kept, tmp_path / "part" / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(UnavailableError, match=r"lacks weights of the model.*encoder\.layers\.1\."):
+        encode(make_shots(0.5), tmp_path / "part")
