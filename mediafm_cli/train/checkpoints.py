@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.atomic import TEMPORARY, sync_folder, unwritable
@@ -31,6 +31,7 @@ from mediafm_cli.model.folder import (
     save_model,
 )
 from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.train.muon import Muon
 
 STATE = "training_state.safetensors"
 NAME = re.compile(r"step-(\d{8,})")

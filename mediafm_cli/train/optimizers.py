@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.muon import Muon
 
 BETAS = (0.9, 0.95)
 """The second moment forgets in 20 steps, as usual for transformers; 0.999 would hardly settle in a short run."""
