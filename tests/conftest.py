@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from embeddings_server import KEY, EmbeddingsServer, serve_embeddings
 
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
@@ -89,6 +91,16 @@ def small_contents(n: int = 5, title_id: str = "film") -> Contents:
         made_from=parts_sha256(contents, ["fused"]),
     )
     return contents.with_group("embeddings/model", embedding)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingsServer]:
+    """A server of embeddings, with its address and a key in the environment; it is never asked against its protocol."""
+    with serve_embeddings() as running:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        yield running
+    assert running.refused == []
 
 
 @pytest.fixture

@@ -24,10 +24,12 @@ from mediafm_cli.cli.commands.plugins import plugins
 from mediafm_cli.cli.commands.pretrain import pretrain
 from mediafm_cli.cli.commands.run import run
 from mediafm_cli.cli.commands.segment import segment
-from mediafm_cli.cli.configfile import read_config
+from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import PluggedGroup
 from mediafm_cli.errors import MediafmError
+from mediafm_cli.registry import COMMANDS as PLUGGED
+from mediafm_cli.registry import find
 
 INTERRUPTED = 130
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -136,7 +138,12 @@ def start(
     if not debug:
         sys.excepthook = _report_bug
     if config:
-        ctx.default_map = read_config(config, COMMANDS)
+        tables = read_config(config, COMMANDS, [found.name for found in find(PLUGGED)])
+        called = ctx.invoked_subcommand
+        if called in tables and called not in COMMANDS:
+            _, command, _ = ctx.command.resolve_command(ctx, [called])  # type: ignore[attr-defined]
+            require_options(config, called, tables[called], [option.name for option in command.params])
+        ctx.default_map = tables
 
 
 for name, command in COMMANDS.items():

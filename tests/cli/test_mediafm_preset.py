@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import pytest
 import torch
-from embeddings_server import KEY, EmbeddingsServer, embedding_of, serve_embeddings
+from embeddings_server import KEY, EmbeddingsServer, embedding_of
 from PIL import Image
 from tiny_checkpoints import write_open_clip, write_speech_model
 from typed_commands import Mediafm, Typed
@@ -20,13 +19,6 @@ from mediafm_cli.store.read import open_store
 from mediafm_cli.synthetic import SyntheticTitle
 
 WIDTH = 768
-
-
-@pytest.fixture
-def server() -> Iterator[EmbeddingsServer]:
-    with serve_embeddings() as running:
-        yield running
-    assert running.refused == []
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +39,6 @@ def typed(shell: Mediafm, checkpoints: Path, server: EmbeddingsServer, monkeypat
     monkeypatch.delenv("MEDIAFM_PRESET")
     monkeypatch.setenv("HF_HUB_CACHE", str(checkpoints / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
 
     def run(*words: object) -> Typed:
         done = shell(*words)

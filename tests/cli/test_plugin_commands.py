@@ -14,9 +14,9 @@ import typer
 app = typer.Typer()
 
 @app.command()
-def count(names: list[str]) -> None:
+def count(names: list[str], each: int = 1) -> None:
     "Count names."
-    typer.echo(len(names))
+    typer.echo(len(names) * each)
 """
 GROUP = "mediafm.commands.v1"
 
@@ -84,3 +84,34 @@ def test_the_allow_list_hides_what_it_does_not_name(
     assert "mediafm-counting" not in mediafm("--help").out
     assert mediafm("count", "a").code == 2
     assert "video.signal" in mediafm("plugins", "list").out
+
+
+def test_a_config_file_sets_the_options_of_a_plugins_command_too(
+    mediafm: Mediafm, installed: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "mediafm.toml"
+    config.write_text("[count]\neach = 3\n")
+
+    assert mediafm("--config", config, "count", "a", "b").out == "6\n"
+    assert mediafm("--config", config, "count", "a", "b", "--each", "2").out == "4\n"
+    assert "counting_plugin" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [("[count]\neahc = 3", "no option of count called 'eahc'. Did you mean each?"), ("[cuont]", "Did you mean count?")],
+)
+def test_what_a_config_file_says_wrongly_of_it_is_refused(
+    table: str, said: str, mediafm: Mediafm, installed: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "mediafm.toml"
+    config.write_text(table)
+
+    typed = mediafm("--config", config, "count", "a")
+
+    assert typed.code == 2
+    assert said in " ".join(typed.err.replace("→", "").split())
+
+
+def test_the_help_of_a_plugins_command_is_as_plain_as_that_of_others(mediafm: Mediafm, installed: Path) -> None:
+    assert "env var" not in mediafm("count", "--help").out

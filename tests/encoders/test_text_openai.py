@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from embeddings_server import (
     embedding_of,
     failing,
     saying,
-    serve_embeddings,
 )
 
 from mediafm_cli.api import Shot
@@ -29,16 +27,6 @@ from mediafm_cli.errors import MediafmError, UnavailableError, UsageError
 from mediafm_cli.testing import assert_encoder
 
 WIDTH = 16
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingsServer]:
-    """A server, with the key for it in the environment; it was never asked against the protocol."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with serve_embeddings() as running:
-        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
-        yield running
-    assert running.refused == []
 
 
 def make_shots(texts: list[str]) -> list[Shot]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from embeddings_server import KEY, EmbeddingsServer, embedding_of, failing, serve_embeddings
+from embeddings_server import KEY, EmbeddingsServer, embedding_of, failing
 from encode_runs import InterruptedRunError, interrupt, on_batch, read_encoding
 
 from mediafm_cli.errors import UnavailableError
@@ -19,15 +18,6 @@ from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.read import Contents, open_store
 
 WIDTH = 16
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingsServer]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with serve_embeddings() as running:
-        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
-        yield running
-    assert running.refused == []
 
 
 def say(store: Path, texts: list[str]) -> Path:
