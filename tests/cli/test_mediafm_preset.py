@@ -8,12 +8,14 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+import transformers
 from embeddings_server import KEY, EmbeddingsServer, embedding_of
 from PIL import Image
 from tiny_checkpoints import write_open_clip, write_speech_model
 from typed_commands import Mediafm, Typed
 
 from mediafm_cli.api import Frames
+from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.store.read import open_store
 from mediafm_cli.synthetic import SyntheticTitle
@@ -107,7 +109,8 @@ def test_what_is_stored_is_what_the_libraries_give(
     encode_all(typed, store, checkpoints)
 
     with open_store(store) as opened:
-        shots, video, text = opened.shots, opened.encoding("video").vectors, opened.encoding("text").vectors
+        shots = opened.shots
+        video, audio, text = (opened.encoding(modality).vectors for modality in ("video", "audio", "text"))
     clip, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{checkpoints / 'clip'}")
     spans = list(zip(shots.start_pts.tolist(), shots.end_pts.tolist(), strict=True))
     for row, frames in sample_frames(film, spans, Frames(4), shots.video_stream):
@@ -115,6 +118,15 @@ def test_what_is_stored_is_what_the_libraries_give(
             images = torch.stack([preprocess(Image.fromarray(frame)) for frame in frames])
             expected = clip.eval().encode_image(images, normalize=True).mean(dim=0)
         np.testing.assert_allclose(video[row], expected, atol=1e-5)
+    folder = checkpoints / "hub" / "models--facebook--wav2vec2-base-960h" / "snapshots" / ("a" * 40)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    speech = transformers.AutoModel.from_pretrained(folder).eval()
+    spans_s = list(zip(shots.start_s.tolist(), shots.end_s.tolist(), strict=True))
+    for row, samples in read_spans(film, spans_s, 16_000, shots.audio_stream):
+        with torch.no_grad():
+            states = speech(**extractor(samples, sampling_rate=16_000, return_tensors="pt")).last_hidden_state[0]
+        expected = states.mean(dim=0).numpy()
+        np.testing.assert_allclose(audio[row], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     for row in np.flatnonzero(shots.text != ""):
         np.testing.assert_allclose(text[row], embedding_of(shots.text[row], WIDTH), atol=1e-6)
 
