@@ -97,6 +97,9 @@ class Encoder(ABC):
     commit_every_s: ClassVar[float] = 30.0
     """Seconds of work that a kill may cost; 0 keeps the result of each ``encode`` at once, where it was paid for."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions are recorded beside the vectors, such as ``("torch", "transformers")``."""
+
     def __init__(self, options: Any = None, *, device: str = "cpu") -> None:
         """Keep the options. Cheap: no weights, no torch, no network.
 
@@ -130,7 +133,7 @@ class Encoder(ABC):
     def preflight(self) -> None:
         """Raise an ``UnavailableError`` if something that ``load`` will need is missing, such as a key.
 
-        Called before any work on any title; no weights, no network.
+        Called before any work, where there is any; no weights, no network.
         """
         return
 

@@ -43,7 +43,7 @@ def fetch_model(name: str, revision: str | None = None) -> Path:
         not find_weights(folder)
     )
     if missing:
-        raise _unavailable(name, f"Missing in {folder}: {', '.join(missing)}.")
+        raise _unavailable(name, f"Missing in {folder}: {', '.join(missing)}.", revision)
     return folder
 
 
@@ -53,7 +53,7 @@ def fetch_file(name: str, *files: str, revision: str | None = None) -> Path:
         folder = _fetch(name, revision, [file])
         if (folder / file).is_file():
             return folder / file
-    raise _unavailable(name, f"Missing in {folder}: {' or '.join(files)}.")
+    raise _unavailable(name, f"Missing in {folder}: {' or '.join(files)}.", revision)
 
 
 def load_config(folder: Path) -> Any:
@@ -102,19 +102,43 @@ def load_model(folder: Path, config: Any = None, kind: str = "AutoModel", *, unu
     return model.eval().requires_grad_(False)
 
 
+def load_processor(folder: Path, kind: str) -> Any:
+    """What prepares a transformers model's input.
+
+    Args:
+        kind: name of a class of transformers: ``AutoTokenizer``, ``AutoFeatureExtractor``.
+
+    Raises:
+        UnavailableError: its files are missing or damaged, or it needs code of its own.
+    """
+    import transformers
+
+    try:
+        return getattr(transformers, kind).from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (ValueError, OSError, KeyError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}."
+        raise UnavailableError(f"{folder} has nothing that prepares the model's input.", why, _NO_CODE) from error
+
+
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """No progress bar, and no table of the weights that another head of the model would use."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
+    level, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
-        logging.enable_progress_bar()
+        if shows_bars:
+            logging.enable_progress_bar()
+
+
+def find_configuration(folder: Path) -> list[Path]:
+    """The files in a model's folder that say how its weights are used; sorted by name."""
+    return sorted(file for pattern in CONFIGURATION[:3] for file in folder.glob(pattern))
 
 
 def find_weights(folder: Path) -> list[Path]:
@@ -160,7 +184,7 @@ def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except _hub_errors() as error:
         wanted = patterns[0] if len(patterns) == 1 else "config.json, model.safetensors"
-        raise _unavailable(name, f"{wanted}: not on this machine, and {_reason(error)}.") from error
+        raise _unavailable(name, f"{wanted}: not on this machine, and {_reason(error)}.", revision) from error
 
 
 def _hub_errors() -> tuple[type[Exception], ...]:
@@ -192,10 +216,11 @@ def _reason(error: Exception) -> str:
     return f"the hub says: {' '.join(str(error).split())[:300]}"
 
 
-def _unavailable(name: str, why: str) -> UnavailableError:
+def _unavailable(name: str, why: str, revision: str | None = None) -> UnavailableError:
     what, offline = f"The weights of {name} are not to be had.", "The encoders of --preset offline need none."
     if Path(name).expanduser().is_dir():
         return UnavailableError(what, why, f"Copy the folder again, with all that it had. {offline}")
-    elsewhere = command("hf", "download", name, "--local-dir", Path(name).name)
-    named = f"and name that folder: --opt model={Path(name).name}."
+    pinned = ["--revision", revision] if revision else []
+    elsewhere = command("hf", "download", name, *pinned, "--local-dir", Path(name).name)
+    named = f"and name that folder{', without a revision' * bool(revision)}: --opt model={Path(name).name}."
     return UnavailableError(what, why, f"Fetch them where there is a network: {elsewhere}; {named} {offline}")

@@ -58,6 +58,7 @@ class AudioWav2Vec2(Encoder):
 
     needs = Audio(_RATE)
     Options = AudioWav2Vec2Options
+    packages = ("torch", "transformers")
 
     @property
     def dim(self) -> int:
@@ -65,20 +66,18 @@ class AudioWav2Vec2(Encoder):
         return int(self._config.hidden_size) * (2 if self.options.pooling == "mean+std" else 1)
 
     def fingerprint(self) -> Mapping[str, str]:
-        """A hash of the weights and of the files that say how they are used."""
+        """The version of the method, and a hash of the weights and of the files that say how they are used."""
         from mediafm_cli.hub import find_weights, sha256_of_files
 
         how = [self._folder / name for name in ("config.json", "preprocessor_config.json")]
-        return {"weights_sha256": sha256_of_files([*how, *find_weights(self._folder)])}
+        return {"version": "1", "weights_sha256": sha256_of_files([*how, *find_weights(self._folder)])}
 
     def load(self) -> None:
         """Load the model and its feature extractor."""
-        from transformers import AutoFeatureExtractor
-
         from mediafm_cli.device import find_device
-        from mediafm_cli.hub import load_model
+        from mediafm_cli.hub import load_model, load_processor
 
-        self._extractor = AutoFeatureExtractor.from_pretrained(self._folder, local_files_only=True)
+        self._extractor = load_processor(self._folder, "AutoFeatureExtractor")
         if self._extractor.sampling_rate != _RATE:
             what = f"{self.options.model} was trained on sound of {self._extractor.sampling_rate} samples a second."
             raise UsageError(what, f"audio.wav2vec2 gives it {_RATE}.")

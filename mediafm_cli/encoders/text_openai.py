@@ -12,6 +12,7 @@ that repeats the key is shown without it, and what the client raised is not chai
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import OrderedDict
@@ -35,7 +36,7 @@ USD_PER_MILLION = {"text-embedding-3-large": 0.13, "text-embedding-3-small": 0.0
 """List prices of January 2026, https://openai.com/api/pricing."""
 
 _BYTES_PER_TOKEN = 4  # of English, on average: what a plan is reckoned with
-_REMEMBERED = 20_000  # texts whose vectors are kept for the titles to come: about 60 MB
+_REMEMBERED_NUMBERS = 16_000_000  # of the vectors that are kept for the titles to come: 64 MB
 _KEY_LIKE = re.compile(r"\b(sk|key)-[\w*.-]+")
 
 
@@ -71,6 +72,7 @@ class TextOpenAI(Encoder):
 
     needs = Text()
     Options = TextOpenAIOptions
+    packages = ("openai",)
     batch_size = MAX_INPUTS
     commit_every_s = 0.0
 
@@ -86,24 +88,27 @@ class TextOpenAI(Encoder):
         return self.options.dimensions
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The server: models of one name on two servers are not taken for the same."""
-        return {"base_url": self._base_url}
+        """The version of the method, and the server: models of one name on two servers are not taken for the same."""
+        return {"version": "1", "base_url": self._base_url}
 
     def preflight(self) -> None:
-        """Raise an UnavailableError where there is no key."""
-        if not os.environ.get(KEY, "").strip():
+        """Raise an UnavailableError where there is no key, or none that can be sent."""
+        if not _key():
             raise UnavailableError(
                 f"text.openai needs a key for {self._base_url}, and {KEY} is not set.",
                 hint=f"Set {KEY} (any text, for a server that asks for none), or choose an encoder that needs no key: "
                 "--encoder text.transformers, or --preset offline.",
             )
+        if not (_key().isascii() and _key().isprintable()):
+            what = f"{KEY} holds what no key holds: a character that is not ASCII, or a line break."
+            raise UnavailableError(what, hint="Copy the key again.")
 
     def load(self) -> None:
         """Make the client; nothing is sent."""
         import openai
 
         self._client = openai.OpenAI(
-            api_key=os.environ[KEY],
+            api_key=_key(),
             base_url=self._base_url,
             max_retries=self.options.max_retries,
             timeout=self.options.timeout_s,
@@ -122,8 +127,9 @@ class TextOpenAI(Encoder):
         vectors = {piece: self._known[piece] for piece in wanted if piece in self._known}
         unknown = [piece for piece in wanted if piece not in vectors]
         for begin, end in _fill([_size([piece]) for piece in unknown]):
-            vectors.update(zip(unknown[begin:end], self._request(unknown[begin:end]), strict=True))
-        self._remember(vectors)
+            answered = dict(zip(unknown[begin:end], self._request(unknown[begin:end]), strict=True))
+            vectors |= answered
+            self._remember(answered)
         rows = np.zeros((len(shots), self.dim), np.float32)
         for row, pieces in zip(rows, cut, strict=True):
             weights = [len(piece.encode()) for piece in pieces]
@@ -144,7 +150,8 @@ class TextOpenAI(Encoder):
         if self._planned_requests:
             tokens = -(-self._planned_bytes // _BYTES_PER_TOKEN)
             price = self._cost(tokens)
-            said.append(f"about {tokens:,} tokens in {_count(self._planned_requests)} to {self._base_url}{price}")
+            requests = _count(self._planned_requests)
+            said.append(f"about {tokens:,} tokens (if it is English) in {requests} to {self._base_url}{price}")
         return "; ".join(said)
 
     def close(self) -> None:
@@ -154,36 +161,43 @@ class TextOpenAI(Encoder):
             client.close()
 
     def _request(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The vectors of the texts, in one request: float64 [dimensions] each, in order."""
+        """The vectors of the texts, in one request: float32 [dimensions] each, in order."""
         import openai
 
         width = self.dim if self.options.send_dimensions else openai.omit
         try:
             answer = self._client.embeddings.create(input=list(texts), model=self.options.model, dimensions=width)
-            numbered = sorted((item.index, item.embedding) for item in answer.data)
+            numbered = sorted(
+                ((int(item.index), np.asarray(item.embedding, dtype=np.float32)) for item in answer.data),
+                key=lambda pair: pair[0],
+            )
+            counted = getattr(answer.usage, "total_tokens", None)
         except openai.APIError as error:
             raise self._explain(error) from None
-        except (ValueError, TypeError, AttributeError) as error:  # what the client raises over a body of another form
-            why = f"{type(error).__name__}: {self._without_key(error)}."
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:  # a body of another form
+            why = f"{type(error).__name__}: {self._without_key(error)}"
             raise self._malformed("something that is no list of embeddings", why) from None
         if [index for index, _ in numbered] != list(range(len(texts))):
             raise self._malformed(f"{len(numbered)} embeddings for {len(texts)} texts, or numbers them wrongly")
-        vectors = [np.asarray(vector, dtype=np.float64) for _, vector in numbered]
-        if any(vector.shape != (self.dim,) for vector in vectors):
-            hint = f"Say --opt dimensions={len(vectors[0])}" if vectors[0].ndim == 1 else ""
-            raise self._malformed(f"vectors of {vectors[0].size} numbers instead of {self.dim}", hint=hint)
-        if not all(np.isfinite(vector).all() and vector.any() for vector in vectors):
+        vectors = [vector for _, vector in numbered]
+        shapes = {vector.shape for vector in vectors} - {(self.dim,)}
+        if shapes:
+            sizes = ", ".join(str(math.prod(shape)) for shape in sorted(shapes))
+            hint = f"Say --opt dimensions={sizes}" if all(vector.shape in shapes for vector in vectors) else ""
+            raise self._malformed(f"vectors of {sizes} numbers instead of {self.dim}", hint=hint)
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not np.isfinite(lengths).all() or not lengths.all():
             raise self._malformed("a vector that is zero or not finite")
         self._requests += 1
-        counted = getattr(answer.usage, "total_tokens", None)
-        self._tokens += counted or -(-sum(len(text.encode()) for text in texts) // _BYTES_PER_TOKEN)
+        estimate = -(-sum(len(text.encode()) for text in texts) // _BYTES_PER_TOKEN)
+        self._tokens += counted if isinstance(counted, int) else estimate
         return vectors
 
     def _remember(self, vectors: Mapping[str, np.ndarray]) -> None:
         self._known.update(vectors)
         for text in vectors:
             self._known.move_to_end(text)
-        while len(self._known) > _REMEMBERED:
+        while len(self._known) * self.dim > _REMEMBERED_NUMBERS:
             self._known.popitem(last=False)
 
     def _cost(self, tokens: int | None = None) -> str:
@@ -196,10 +210,9 @@ class TextOpenAI(Encoder):
     @property
     def _base_url(self) -> str:
         url = (self.options.base_url or os.environ.get(BASE_URL) or OPENAI).strip().rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+        if not _is_plain_address(url):
             where = "base_url" if self.options.base_url else BASE_URL
-            why = "It must be http(s)://HOST/PATH, with no name, password or query: it is written into stores."
+            why = "It must be http(s)://HOST:PORT/PATH, with no name, password or query: it is written into stores."
             raise UsageError(f"The server that {where} names cannot be used.", why, f"Put the key into {KEY}.")
         return url
 
@@ -229,8 +242,23 @@ class TextOpenAI(Encoder):
 
     def _without_key(self, error: Exception) -> str:
         """The message of an error on one line, without anything like a key."""
-        text = " ".join(str(error).split()).replace(os.environ.get(KEY, "") or "\0", "[key]")
+        text = " ".join(str(error).split()).replace(_key() or "\0", "[key]")
         return _KEY_LIKE.sub("[key]", text)[:300].rstrip(".") + "."
+
+
+def _key() -> str:
+    """The key, without the white space that comes with a copied line; empty where there is none."""
+    return os.environ.get(KEY, "").strip()
+
+
+def _is_plain_address(url: str) -> bool:
+    """Whether it is scheme, host, port and path, with no place for a secret."""
+    try:
+        parts = urlsplit(url)
+        whole = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.lower() == whole.lower()
 
 
 def _give_up_without_credit(response: Any) -> None:

@@ -1,17 +1,17 @@
 """``text.transformers``: a shot's text through a sentence-embedding model that runs on this machine.
 
-Any checkpoint of transformers, pooled as its own ``modules.json`` says (the files that the library
-sentence-transformers writes: Reimers & Gurevych 2019, arXiv 1908.10084); without that file, the mean over tokens.
+An encoder of transformers, pooled as its own ``modules.json`` says, by the mean or by the first token (the files that
+the library sentence-transformers writes: Reimers & Gurevych 2019, arXiv 1908.10084); without that file, by the mean.
 
 Text longer than the model takes is cut into windows of tokens, and their vectors are averaged, each with the weight of
-its tokens: nothing is cut off.
+its tokens: nothing is cut off. The prefix stands before every window.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,19 +22,11 @@ from mediafm_cli.api import Encoder, Shot, Text
 from mediafm_cli.errors import UnavailableError, UsageError
 
 _WINDOWS = 32  # encoded at once
-_HOW = (
-    "config.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-)
+_TRANSFORMER_CONFIGS = [
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+]
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # they number positions from pad + 1
 
 
 @dataclass(frozen=True)
@@ -45,23 +37,33 @@ class TextTransformersOptions:
         model: a repository on the hub, or a folder.
         revision: branch, tag or commit of the repository.
         pooling: ``mean`` over tokens, or the state of the first one, ``cls``; ``auto`` is what the model says.
-        prefix: put before each text, where the model was trained so: ``passage: `` for E5, for example.
+        prefix: put before each text, where the model was trained so: ``passage: `` for E5, for example. ``None`` is
+            the default prompt that the model states, if it states one.
         precision: ``auto`` is bf16 on a GPU and fp32 elsewhere.
     """
 
     model: str = field(default="sentence-transformers/all-mpnet-base-v2", compare=False)
     revision: str | None = field(default=None, compare=False)
     pooling: Literal["auto", "mean", "cls"] = "auto"
-    prefix: str = ""
+    prefix: str | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How the states of the tokens become one vector: ``mean`` or ``cls``, and whether it is made a unit vector."""
+    """How a text becomes one vector.
+
+    Attributes:
+        pooling: ``mean`` or ``cls``. ``normalize``: whether the vector is made a unit vector.
+        prefix: put before the text. ``lower``: whether its case is folded.
+        longest: tokens that the model takes at once.
+    """
 
     pooling: str
     normalize: bool
+    prefix: str
+    longest: int
+    lower: bool
 
 
 class TextTransformers(Encoder):
@@ -69,6 +71,7 @@ class TextTransformers(Encoder):
 
     needs = Text()
     Options = TextTransformersOptions
+    packages = ("torch", "transformers")
 
     @property
     def dim(self) -> int:
@@ -76,28 +79,25 @@ class TextTransformers(Encoder):
         return int(self._config.hidden_size)
 
     def fingerprint(self) -> Mapping[str, str]:
-        """A hash of the weights and of the files that say how they are used."""
-        from mediafm_cli.hub import find_weights, sha256_of_files
+        """The version of the method, and a hash of the weights and of the files that say how they are used."""
+        from mediafm_cli.hub import find_configuration, find_weights, sha256_of_files
 
-        how = [self._folder / name for name in _HOW]
-        recipe = f"{self._recipe.pooling}{', normalised' * self._recipe.normalize}"
-        return {"weights_sha256": sha256_of_files([*how, *find_weights(self._folder)]), "pooling": recipe}
+        files = [*find_configuration(self._folder), *find_weights(self._folder)]
+        recipe = json.dumps(asdict(self._recipe), sort_keys=True)  # the files of the modules all have one name
+        return {"version": "1", "weights_sha256": sha256_of_files(files), "recipe": recipe}
 
     def load(self) -> None:
         """Load the model and its tokenizer."""
-        from transformers import AutoTokenizer
-
         from mediafm_cli.device import find_device
         from mediafm_cli.hub import load_model
 
-        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
         self._device = find_device(self.device)
         self._model = load_model(self._folder, self._config, unused=["pooler"]).to(self._device)
 
     def encode(self, shots: Sequence[Shot]) -> np.ndarray:
         """Encode the text of each shot: float32 [len(shots), dim]."""
         sums, tokens = np.zeros((len(shots), self.dim)), np.zeros((len(shots), 1))
-        windows = self._cut([self.options.prefix + (shot.text or "") for shot in shots]) if shots else []
+        windows = self._cut([shot.text or "" for shot in shots])
         windows.sort(key=lambda numbered: -len(numbered[1]["input_ids"]))
         for begin in range(0, len(windows), _WINDOWS):
             rows, inputs = zip(*windows[begin : begin + _WINDOWS], strict=True)
@@ -115,10 +115,23 @@ class TextTransformers(Encoder):
 
     def _cut(self, texts: Sequence[str]) -> list[tuple[int, dict[str, list[int]]]]:
         """Windows of tokens, each with the number of its text."""
-        cut = self._tokenizer(list(texts), truncation=True, max_length=self._longest, return_overflowing_tokens=True)
-        rows = cut.pop("overflow_to_sample_mapping")
-        names = [name for name in self._tokenizer.model_input_names if name in cut]
-        return [(row, {name: cut[name][place] for name in names}) for place, row in enumerate(rows)]
+        if not texts:
+            return []
+        prefix = self._recipe.prefix
+        room = self._recipe.longest - len(self._tokenizer(prefix, add_special_tokens=False)["input_ids"])
+        folded = [text.lower() if self._recipe.lower else text for text in texts]
+        cut = self._tokenizer(
+            folded, truncation=True, max_length=room, return_overflowing_tokens=True, return_offsets_mapping=True
+        )
+        rows = cut["overflow_to_sample_mapping"]
+        pieces = [folded[row] for row in rows]
+        for place, row in enumerate(rows):
+            if rows.count(row) > 1:
+                begins, ends = zip(*[span for span in cut["offset_mapping"][place] if span[1] > span[0]], strict=True)
+                pieces[place] = folded[row][min(begins) : max(ends)]
+        whole = self._tokenizer([prefix + piece for piece in pieces], truncation=True, max_length=self._recipe.longest)
+        names = [name for name in self._tokenizer.model_input_names if name in whole]
+        return [(row, {name: whole[name][place] for name in names}) for place, row in enumerate(rows)]
 
     def _run(self, windows: Sequence[dict[str, list[int]]]) -> np.ndarray:
         """The vector of each window: float64 [len(windows), dim]."""
@@ -148,21 +161,37 @@ class TextTransformers(Encoder):
     def _config(self) -> Any:
         from mediafm_cli.hub import fetch_file, load_config
 
-        return load_config(fetch_file(self.options.model, "config.json", revision=self.options.revision).parent)
+        config = load_config(fetch_file(self.options.model, "config.json", revision=self.options.revision).parent)
+        if config.is_encoder_decoder or not hasattr(config, "max_position_embeddings"):
+            raise UsageError(
+                f"{self.options.model} is a {config.model_type} model.", "text.transformers takes encoders."
+            )
+        return config
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from mediafm_cli.hub import load_processor
+
+        return load_processor(self._folder, "AutoTokenizer")
 
     @cached_property
     def _recipe(self) -> _Recipe:
-        return _read_recipe(self._folder, self.options.pooling)
+        folder, asked = self._folder, self.options
+        pooling, normalize = _read_modules(folder, asked.pooling)
+        prompts = _read_json(folder / "config_sentence_transformers.json", {})
+        stated = prompts.get("prompts", {}).get(prompts.get("default_prompt_name"), "")
+        configs: list[dict[str, Any]] = [_read_json(folder / name, {}) for name in _TRANSFORMER_CONFIGS]
+        transformer = next(filter(None, configs), {})
+        positions = self._config.max_position_embeddings
+        if self._config.model_type in _POSITIONS_AFTER_PADDING:
+            positions -= self._config.pad_token_id + 1
+        longest = int(transformer.get("max_seq_length") or min(self._tokenizer.model_max_length, positions))
+        prefix = stated if asked.prefix is None else asked.prefix
+        return _Recipe(pooling, normalize, prefix, longest, bool(transformer.get("do_lower_case", False)))
 
-    @cached_property
-    def _longest(self) -> int:
-        """Tokens of the longest text that the model takes at once."""
-        stated = _read_json(self._folder / "sentence_bert_config.json", {}).get("max_seq_length")
-        return int(stated or min(self._tokenizer.model_max_length, self._config.max_position_embeddings))
 
-
-def _read_recipe(folder: Path, asked: str) -> _Recipe:
-    """Read the modules of sentence-transformers: the model, its pooling unless another is asked for, and normalising.
+def _read_modules(folder: Path, asked: str) -> tuple[str, bool]:
+    """Read the modules of sentence-transformers: the pooling unless another is asked for, and whether to normalise.
 
     Raises:
         UsageError: there is a module, or a way of pooling, of another kind.
@@ -180,7 +209,7 @@ def _read_recipe(folder: Path, asked: str) -> _Recipe:
                 normalize = True
             case other:
                 raise UsageError(f"{folder} has a module {other}.", "text.transformers knows Pooling and Normalize.")
-    return _Recipe(pooling, normalize)
+    return pooling, normalize
 
 
 def _read_pooling(path: Path) -> str:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from mediafm_cli.api import Encoder, Frames, Shot
 from mediafm_cli.errors import UnavailableError, UsageError
 
 _CONFIG = "open_clip_config.json"
-_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _FOLDER = "local-dir:"  # as open_clip's factory marks a folder
 
 
@@ -60,16 +61,15 @@ class _Design:
     """What is known of a model without its weights.
 
     Attributes:
-        name: as ``open_clip.create_model`` takes it. ``config``: its architecture.
-        preprocess: how its weights want frames prepared; empty where ``name`` tells open_clip.
-        quick_gelu: whether its weights were trained with that activation, where ``name`` does not tell.
+        name: as ``open_clip.create_model`` takes it.
+        config: its architecture; ``quick_gelu`` is as its weights were trained.
+        preprocess: how its weights want frames prepared: mean, std, interpolation, resize_mode.
         weights: where they are: a folder, repository or file, and the names that the file may have in the first two.
     """
 
     name: str
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
-    quick_gelu: bool
     weights: tuple[str, Sequence[str]]
 
 
@@ -78,6 +78,7 @@ class VideoOpenClip(Encoder):
 
     needs = Frames()
     Options = VideoOpenClipOptions
+    packages = ("torch", "open_clip_torch", "pillow")
 
     def __init__(self, options: Any = None, *, device: str = "cpu") -> None:
         super().__init__(options, device=device)
@@ -90,11 +91,12 @@ class VideoOpenClip(Encoder):
         return width * self.options.frames if self.options.pooling == "frames" else width
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Hashes of the weights, and of how the model is built and its frames are prepared."""
+        """The version of the method, and hashes of the weights, of the architecture and of how frames are prepared."""
         from mediafm_cli.hub import sha256_of_file
 
-        how = json.dumps([self._design.config, self._design.preprocess, self._design.quick_gelu], sort_keys=True)
+        how = json.dumps([self._design.config, self._design.preprocess], sort_keys=True)
         return {
+            "version": "1",
             "weights_sha256": sha256_of_file(self._weights),
             "config_sha256": hashlib.sha256(how.encode()).hexdigest(),
         }
@@ -107,17 +109,17 @@ class VideoOpenClip(Encoder):
 
         from mediafm_cli.device import find_device
 
-        design, weights = self._design, self._weights
+        design = self._design
         self._device = find_device(self.device)
-        model, _, preprocess = open_clip.create_model_and_transforms(
-            design.name,
-            pretrained=None if design.name.startswith(_FOLDER) else str(weights),
-            force_quick_gelu=design.quick_gelu,
-            image_mean=design.preprocess.get("mean"),
-            image_std=design.preprocess.get("std"),
-            image_interpolation=design.preprocess.get("interpolation"),
-            image_resize_mode=design.preprocess.get("resize_mode"),
-        )
+        with _quiet_logging():  # of a model without weights: they come next
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                design.name,
+                load_weights=False,
+                pretrained_hf=False,
+                force_quick_gelu=bool(design.config["quick_gelu"]),
+                **{f"image_{name}": value for name, value in design.preprocess.items()},
+            )
+        open_clip.load_checkpoint(model, str(self._weights))
         self._model = model.eval().requires_grad_(False).to(self._device)
         steps = list(preprocess.transforms)
         places = [place for place, step in enumerate(steps) if isinstance(step, ToTensor)]
@@ -192,7 +194,7 @@ def _read_folder(place: str, path: Path) -> _Design:
         int(config["embed_dim"])
     except (ValueError, TypeError, KeyError) as error:
         raise UnavailableError(f"{path} does not describe a model.", f"{type(error).__name__}: {error}.") from error
-    return _Design(f"{_FOLDER}{path.parent}", config, preprocess, False, (place, _WEIGHTS))
+    return _design(f"{_FOLDER}{path.parent}", config, preprocess, (place, _WEIGHTS))
 
 
 def _look_up(name: str, pretrained: str) -> _Design:
@@ -208,12 +210,36 @@ def _look_up(name: str, pretrained: str) -> _Design:
         raise UsageError(f"There is no model {name!r}.", "It is no folder, and open_clip does not know it.", hint)
     file = Path(pretrained).expanduser()
     if file.is_file():
-        return _Design(name, config, {}, False, (str(file), ()))
+        return _design(name, config, {}, (str(file), ()))
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise UsageError(f"{pretrained!r} is no file, and no weights of {name}.", f"There are: {tags}.")
     repository, _, filename = tag["hf_hub"].rpartition("/")
-    preprocess = {key: tag[key] for key in ("mean", "std", "interpolation", "resize_mode")}
     weights = (repository, (filename,) if filename else _WEIGHTS)
-    return _Design(name, config, preprocess, bool(tag.get("quick_gelu", False)), weights)
+    return _design(name, {**config, "quick_gelu": config.get("quick_gelu") or tag.get("quick_gelu")}, tag, weights)
+
+
+def _design(
+    name: str, config: Mapping[str, Any], preprocess: Mapping[str, Any], weights: tuple[str, Sequence[str]]
+) -> _Design:
+    """A design with all that open_clip would fill in: by whatever way a model is named, it is the same one."""
+    from dataclasses import asdict
+
+    from open_clip.transform import PreprocessCfg
+
+    resolved = {**asdict(PreprocessCfg()), **preprocess}
+    prepared = {key: resolved[key] for key in ("mean", "std", "interpolation", "resize_mode")}
+    return _Design(name, {**config, "quick_gelu": bool(config.get("quick_gelu"))}, prepared, weights)
+
+
+@contextmanager
+def _quiet_logging() -> Iterator[None]:
+    import logging
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

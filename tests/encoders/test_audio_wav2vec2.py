@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -225,6 +226,22 @@ def test_a_model_with_code_of_its_own_is_refused(wav2vec2: Path, tmp_path: Path)
 
     with pytest.raises(UnavailableError, match="Code that comes with a model is never run"):
         assert AudioWav2Vec2(AudioWav2Vec2Options(model=str(tmp_path / "remote"))).dim
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_feature_extractor_with_code_of_its_own_is_refused_whatever_stdin_says(
+    wav2vec2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(wav2vec2, tmp_path / "remote")
+    path = tmp_path / "remote" / "preprocessor_config.json"
+    described = {"feature_extractor_type": "Mine", "auto_map": {"AutoFeatureExtractor": "mine.Mine"}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **described}))
+    (tmp_path / "remote" / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'x')\nclass Mine: pass")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\ny\n"))
+
+    with pytest.raises(UnavailableError, match="Code that comes with a model is never run"):
+        encode(make_shots(0.5), tmp_path / "remote")
 
     assert not (tmp_path / "ran").exists()
 

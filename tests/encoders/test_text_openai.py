@@ -194,6 +194,10 @@ def test_an_account_without_credit_is_not_asked_again(server: EmbeddingsServer) 
         (changed(lambda answer: answer["data"][1].update(embedding=[0.5] * 8)), "instead of 16"),
         (changed(lambda answer: answer["data"][1].update(embedding=[float("nan")] * 16)), "zero or not finite"),
         (changed(lambda answer: answer["data"][1].update(embedding=[0.0] * 16)), "zero or not finite"),
+        (changed(lambda answer: answer["data"][1].update(embedding=[1e300] * 16)), "zero or not finite"),
+        (changed(lambda answer: answer["data"][1].update(embedding=[[1.0], [2.0, 3.0]])), "no list of embeddings"),
+        (changed(lambda answer: answer["data"][1].update(embedding={"a": 1})), "no list of embeddings"),
+        (changed(lambda answer: answer["data"][1].update(index="one")), "no list of embeddings"),
     ],
 )
 def test_a_malformed_answer_is_an_error_and_never_a_vector(fault: Any, said: str, server: EmbeddingsServer) -> None:
@@ -204,6 +208,46 @@ def test_a_malformed_answer_is_an_error_and_never_a_vector(fault: Any, said: str
 
     assert server.url in raised.value.what
     assert len(server.asked) == 1
+
+
+def test_an_answer_that_holds_the_key_where_numbers_should_be_does_not_show_it(server: EmbeddingsServer) -> None:
+    server.faults = [changed(lambda answer: answer["data"][0].update(embedding=[f"key {KEY}"] * 16))]
+
+    with pytest.raises(MediafmError) as raised:
+        encode(["one"])
+
+    assert KEY not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("usage", [{"total_tokens": "5"}, {}, None])
+def test_an_answer_that_counts_no_tokens_is_good_all_the_same(usage: Any, server: EmbeddingsServer) -> None:
+    server.faults = [changed(lambda answer: answer.update(usage=usage))]
+    encoder = loaded()
+
+    vectors = encoder.encode(make_shots(["one two three four"]))
+
+    np.testing.assert_allclose(vectors, expected(["one two three four"]), atol=1e-6)
+    assert encoder.usage().startswith("5 tokens in 1 request ")  # 18 bytes, four a token
+
+
+def test_a_long_text_whose_second_request_fails_is_paid_for_once(server: EmbeddingsServer) -> None:
+    text = " ".join(f"{n:07d}" for n in range(60_000))  # 480,000 bytes: two requests
+    server.faults = [None, failing(503)]
+    encoder = loaded(max_retries=0)
+    with pytest.raises(UnavailableError):
+        encoder.encode(make_shots([text]))
+
+    encoder.encode(make_shots([text]))
+
+    assert len(server.paid_for) == len(set(server.paid_for))
+
+
+def test_the_hint_about_the_width_is_that_of_the_wrong_vectors(server: EmbeddingsServer) -> None:
+    server.faults = [changed(lambda answer: [item.update(embedding=[0.5] * 8) for item in answer["data"]])]
+
+    with pytest.raises(MediafmError, match=r"vectors of 8 numbers instead of 16\. Say --opt dimensions=8"):
+        encode(["one", "two"])
 
 
 def test_a_shuffled_answer_is_put_in_order(server: EmbeddingsServer) -> None:
@@ -255,6 +299,25 @@ def test_without_a_key_the_variable_is_named_and_an_encoder_that_needs_none(
         TextOpenAI().preflight()
 
 
+@pytest.mark.parametrize("around", ["\n", " ", "\t\r\n"])
+def test_white_space_around_the_key_is_not_part_of_it(
+    around: str, server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{around}{KEY}{around}")
+
+    np.testing.assert_allclose(encode(["hello"]), expected(["hello"]), atol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["…", "sk-a\nb", "sk-ä"])
+def test_what_cannot_be_a_key_is_refused_before_it_is_sent(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    with pytest.raises(UnavailableError, match="Copy the key again") as raised:
+        TextOpenAI().preflight()
+
+    assert key not in str(raised.value)
+
+
 @pytest.mark.parametrize("fault", [401, 400, 429, 500])
 def test_a_key_that_the_server_repeats_is_not_shown(fault: int, server: EmbeddingsServer) -> None:
     server.faults = [failing(fault, f"Incorrect API key provided: {KEY}. And sk-proj-Other_Key-99 too.")]
@@ -295,7 +358,16 @@ def test_the_key_is_in_no_line_that_the_client_logs_and_in_no_traceback(server: 
 
 
 @pytest.mark.parametrize(
-    "url", ["https://me:secret@host/v1", "https://host/v1?api-key=secret", "ftp://secret/", "secret"]
+    "url",
+    [
+        "https://me:secret@host/v1",
+        "https://host/v1?api-key=secret",
+        "https://host/v1#key=secret",
+        "http://[me:secret",
+        "http://host:secret/v1",
+        "ftp://secret/",
+        "secret",
+    ],
 )
 @pytest.mark.parametrize("by", ["option", "variable"])
 def test_a_server_that_carries_a_secret_is_refused_without_showing_it(
@@ -319,8 +391,8 @@ def test_two_servers_are_two_encoders_and_a_closing_slash_is_none(monkeypatch: p
 
     prints = [TextOpenAI(TextOpenAIOptions(base_url=url)).fingerprint() for url in urls]
 
-    assert prints[0] == prints[1] == {"base_url": "https://api.openai.com/v1"}
-    assert prints[2] == {"base_url": "http://localhost:11434/v1"}
+    assert prints[0] == prints[1] == {"version": "1", "base_url": "https://api.openai.com/v1"}
+    assert prints[2] == {"version": "1", "base_url": "http://localhost:11434/v1"}
 
 
 def test_usage_tells_the_tokens_that_the_server_counted(server: EmbeddingsServer) -> None:
@@ -342,8 +414,8 @@ def test_a_plan_tells_what_would_be_sent_and_sends_nothing(monkeypatch: pytest.M
         encoder.plan(make_shots(["x" * 4000] * 1000))
 
     # 8,000,000 bytes, four a token; 75 texts of 4,000 bytes in a request: 14 for each title; $0.13 a million.
-    said = "about 2,000,000 tokens in 28 requests to https://api.openai.com/v1, about $0.2600 at $0.13 a million"
-    assert encoder.usage() == said
+    said = "about 2,000,000 tokens (if it is English) in 28 requests to https://api.openai.com/v1, about $0.2600"
+    assert encoder.usage() == f"{said} at $0.13 a million"
 
 
 @pytest.mark.parametrize("options", [{"dimensions": 0}, {"max_retries": -1}, {"timeout_s": 0.0}])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -110,6 +111,60 @@ def test_no_word_of_a_long_text_is_cut_off(folder: Path) -> None:
 
     mean = np.average(reference(windows, folder), axis=0, weights=[16, 16, 14])
     np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_the_prefix_stands_before_every_window_of_a_long_text(folder: Path) -> None:
+    # "passage:" is two tokens, so a window has 12 words of the text.
+    words = [WORDS[n % len(WORDS)] for n in range(30)]
+    windows = [f"passage: {' '.join(words[begin : begin + 12])}" for begin in (0, 12, 24)]
+
+    (vector,) = encode([" ".join(words)], folder, prefix="passage: ")
+
+    mean = np.average(reference(windows, folder), axis=0, weights=[16, 16, 10])
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_a_default_prompt_that_the_model_states_is_its_prefix(tmp_path: Path) -> None:
+    folder = write_sentence_model(tmp_path)
+    stated = json.loads((folder / "config_sentence_transformers.json").read_text())
+    stated |= {"prompts": {"document": "passage: "}, "default_prompt_name": "document"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(stated))
+
+    np.testing.assert_allclose(encode(TEXTS, folder), reference(TEXTS, folder), atol=1e-5)
+    assert np.abs(encode(TEXTS, folder) - encode(TEXTS, folder, prefix="")).max() > 1e-3
+
+
+def test_positions_that_begin_after_the_padding_leave_that_much_less_room(tmp_path: Path) -> None:
+    # RoBERTa with 18 positions numbers them from 2: it takes 16 tokens.
+    folder = write_bert(tmp_path / "roberta")
+    config = transformers.RobertaConfig(
+        vocab_size=64, hidden_size=WIDTH, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=18, pad_token_id=1,
+    )  # fmt: skip
+    transformers.RobertaModel(config).save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 1000}))
+
+    (vector,) = encode([" ".join([*WORDS, *WORDS, *WORDS])], folder)
+
+    assert np.isfinite(vector).all()
+
+
+def test_an_encoder_with_a_decoder_is_refused_before_any_work(tmp_path: Path) -> None:
+    transformers.T5Config(d_model=16, num_layers=1, d_ff=16, num_heads=2).save_pretrained(tmp_path)
+
+    with pytest.raises(UsageError, match="is a t5 model"):
+        assert TextTransformers(TextTransformersOptions(model=str(tmp_path))).dim
+
+
+def test_every_file_that_says_how_text_is_read_counts(tmp_path: Path) -> None:
+    folder = write_sentence_model(tmp_path)
+    encoder = TextTransformers(TextTransformersOptions(model=str(folder)))
+    before = encoder.fingerprint()
+
+    (folder / "added_tokens.json").write_text("{}")
+
+    assert TextTransformers(TextTransformersOptions(model=str(folder))).fingerprint() != before
 
 
 def test_a_text_alone_is_the_text_among_many(folder: Path) -> None:

@@ -13,6 +13,7 @@ import open_clip
 import pytest
 import torch
 from open_clip import pretrained as open_clip_tags
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from tiny_checkpoints import open_clip_config, write_open_clip
 
@@ -205,6 +206,35 @@ def test_a_repository_and_its_copy_are_the_same_encoder(folder: Path, hub: Path)
     np.testing.assert_array_equal(encode(shots, **from_hub), encode(shots, **copied))
     fingerprints = [VideoOpenClip(VideoOpenClipOptions(**options)).fingerprint() for options in (from_hub, copied)]
     assert fingerprints[0] == fingerprints[1]
+
+
+def test_a_tag_and_a_copy_of_its_repository_are_the_same_encoder(
+    known_model: Path, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = {"mean": OPENAI_DATASET_MEAN, "std": OPENAI_DATASET_STD}
+    tag = {"url": "", "hf_hub": "someone/tiny/", "interpolation": "bicubic", "resize_mode": "shortest", **usual}
+    monkeypatch.setitem(open_clip_tags._PRETRAINED, "tiny", {"usual": tag})
+    put_into_cache(hub, "someone/tiny", known_model.parent)
+
+    named = VideoOpenClipOptions(model="tiny", pretrained="usual"), VideoOpenClipOptions(model=str(known_model.parent))
+
+    by_tag, by_folder = (VideoOpenClip(options).fingerprint() for options in named)
+    assert by_tag == by_folder
+
+
+@pytest.mark.parametrize(
+    "later", ["open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "other.safetensors"]
+)
+def test_the_weights_that_are_loaded_are_those_that_were_hashed(later: str, tmp_path: Path) -> None:
+    folder, other = write_open_clip(tmp_path / "a"), write_open_clip(tmp_path / "b", seed=1)
+    shots = make_shots(1)
+    before = VideoOpenClip(VideoOpenClipOptions(model=str(folder))).fingerprint(), encode(shots, model=str(folder))
+
+    shutil.copy(other / "open_clip_model.safetensors", folder / later)
+
+    after = VideoOpenClip(VideoOpenClipOptions(model=str(folder))).fingerprint(), encode(shots, model=str(folder))
+    assert after[0] == before[0]
+    np.testing.assert_array_equal(after[1], before[1])
 
 
 def test_a_revision_is_the_one_that_is_used(tmp_path: Path, hub: Path) -> None:
