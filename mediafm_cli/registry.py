@@ -13,11 +13,13 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from mediafm_cli.errors import PluginError
+from mediafm_cli.errors import MediafmError, PluginError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -158,6 +160,23 @@ def load_class(name: str) -> Loaded[Encoder] | Loaded[Segmenter]:
         is_segmenter = isinstance(loaded, type) and issubclass(loaded, Segmenter)
         return load_segmenter(name) if is_segmenter else load_encoder(name)
     return load_segmenter(name) if find_named(name).group == SEGMENTERS else load_encoder(name)
+
+
+@contextmanager
+def blame(described: str, doing: str) -> Iterator[None]:
+    """Turn what a plugin raises into a PluginError that names it; a MediafmError of its own stays as it is.
+
+    Args:
+        described: the plugin's name and distribution. ``doing``: what it was asked for, as in "to load".
+    """
+    try:
+        yield
+    except MediafmError:
+        raise
+    except Exception as error:
+        is_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
+        hint = "Give it less at once, such as with --batch-size." if is_memory else ""
+        raise PluginError(f"{described} failed {doing}.", f"{type(error).__name__}: {error}.", hint) from error
 
 
 def load_command(found: Found) -> object:

@@ -27,7 +27,7 @@ from mediafm_cli.cli.commands.segment import segment
 from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import PluggedGroup
-from mediafm_cli.errors import MediafmError
+from mediafm_cli.errors import MediafmError, PluginError
 from mediafm_cli.registry import COMMANDS as PLUGGED
 from mediafm_cli.registry import find
 
@@ -78,6 +78,14 @@ class MediafmGroup(PluggedGroup):
             _show_traceback(ctx)
             Console().fail(MediafmError(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror}."))
             raise typer.Exit(1) from error
+        except Exception as error:
+            found = next((found for found in find(PLUGGED) if found.name == ctx.invoked_subcommand), None)
+            if found is None or ctx.invoked_subcommand in self.commands or _is_of_typer(error):
+                raise
+            _show_traceback(ctx)
+            why = f"{type(error).__name__}: {error}."
+            Console().fail(PluginError(f"{found.described} failed.", why))
+            raise typer.Exit(PluginError.exit_code) from error
 
 
 def _without_envvars(command: Any) -> Any:
@@ -85,6 +93,11 @@ def _without_envvars(command: Any) -> Any:
     for option in command.params:
         option.show_envvar = False
     return command
+
+
+def _is_of_typer(error: Exception) -> bool:
+    """Whether it is a way out of Typer's own, such as a usage error; Typer carries its Click under its own name."""
+    return any(kind.__module__.partition(".")[0] in ("typer", "click") for kind in type(error).__mro__)
 
 
 def _show_traceback(ctx: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mediafm_cli.cli.console import Console
-from mediafm_cli.cli.encoding import encode_titles, is_encoded
+from mediafm_cli.cli.encoding import all_encoded, encode_titles
 from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.cli.training import train
 
@@ -62,13 +62,16 @@ def run_chain(
     from mediafm_cli.train.config import TrainConfig
 
     steps = Console(quiet=console.quiet, verbose=console.verbose, results=False)
-    with ExitStack() as open_hosts:
+    with ExitStack() as to_close:
         hosts = {}
         for modality in [*find_preset(settings.preset).encoders, "metadata"]:
             host = make_host(modality, preset=settings.preset, device=settings.device)
-            hosts[modality] = open_hosts.enter_context(host)
-            if overwrite or not all(is_encoded(store, modality) for store in stores.values()):
-                host.preflight()
+            hosts[modality] = to_close.enter_context(host)
+        wanted = [host for modality, host in hosts.items() if overwrite or not all_encoded(stores.values(), modality)]
+        for host in wanted:
+            host.preflight()
+        for host in wanted:
+            steps.detail(f"encoder: {host.described}, {host.dim} numbers, {host.fingerprint}")
         paths = run_over_titles(
             "segment",
             list(stores),

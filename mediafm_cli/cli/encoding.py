@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,16 @@ def encode_titles(
     dry_run: bool = False,
     nul: bool = False,
 ) -> None:
-    """Encode one modality of each title, and say at the end what was spent, or what would be."""
+    """Encode one modality of each title, and say at the end what was spent, or what would be.
+
+    What the encoder lacks, such as a key, is an error before any work on any title, if there is any left to do.
+    """
+    from mediafm_cli.api import Encoder
     from mediafm_cli.stages.encode import encode_title
 
+    has_preflight = type(host.encoder).preflight is not Encoder.preflight
+    if has_preflight and not dry_run and (overwrite or not all_encoded(stores, settings.modality)):
+        host.preflight()
     stage = f"encode {settings.modality}"
     try:
         run_over_titles(
@@ -43,11 +50,14 @@ def encode_titles(
             console.say(f"{stage}: {'it would take' if dry_run else 'it took'} {host.usage()}")
 
 
-def is_encoded(store: Path, modality: str) -> bool:
-    """Whether there is such a store, and it has all of the modality."""
+def all_encoded(stores: Iterable[Path], modality: str) -> bool:
+    """Whether every one of these stores is there, and has all of the modality."""
     from mediafm_cli.store.read import open_store
 
-    if not store.exists():
-        return False
-    with open_store(store) as opened:
-        return f"encodings/{modality}" in opened and opened.encoding(modality).complete
+    for store in stores:
+        if not store.exists():
+            return False
+        with open_store(store) as opened:
+            if f"encodings/{modality}" not in opened or not opened.encoding(modality).complete:
+                return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Literal
@@ -14,16 +15,22 @@ NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*\.[a-z][a-z0-9]*([_-][a-z0-9]+
 _OF_MODALITY: dict[str, NeedsName] = {"video": "frames", "audio": "audio", "text": "text"}
 
 
-def write_package(name: str, folder: Path, needs: NeedsName | None = None) -> list[Path]:
+@dataclass(frozen=True)
+class Package:
+    """What was written: the package's folder, its files in the order in which one reads them, and ``FILE.py:CLASS``."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    encoder: str
+
+
+def write_package(name: str, folder: Path, needs: NeedsName | None = None) -> Package:
     """Write a package with one encoder.
 
     Args:
         name: of the encoder, modality first: ``audio.mine``.
         folder: in which the package's own folder is made.
         needs: what the encoder is given of a shot. Default: by the modality, frames where it is not a known one.
-
-    Returns:
-        The files, in the order in which one reads them.
 
     Raises:
         UsageError: the name cannot be that of an encoder, or the folder is there already.
@@ -54,4 +61,5 @@ def write_package(name: str, folder: Path, needs: NeedsName | None = None) -> li
     for file, template in templates.items():
         text = (Path(__file__).parent / f"{template}.template").read_text("utf-8")
         (package / file).write_text(Template(text).substitute(names), "utf-8")
-    return [package / file for file in templates]
+    files = tuple(package / file for file in templates)
+    return Package(package, files, f"{files[1]}:{names['encoder']}")

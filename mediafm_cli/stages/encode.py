@@ -69,8 +69,11 @@ def encode_title(
     with open_store(path) as store:
         source, shots = store.source, store.shots
         require_fresh(store, "shots", shots.made_from, command("mediafm", "segment", "FILM", "-o", path, "--overwrite"))
-        blank = _blank(store, host, settings.modality)
         there = store.encoding(settings.modality) if place in store and not overwrite else None
+        if dry_run and there is None:  # neither weights nor their hash are needed for a plan
+            material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
+            return _plan(path, material, host, np.zeros(len(material.bare), bool))
+        blank = _blank(store, host, settings.modality)
         if there:
             _require_same(store, there, blank, compared_options(host.encoder.options))
     encoding = there or blank
@@ -79,9 +82,7 @@ def encode_title(
     left = int((~encoding.done).sum())
     material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
     if dry_run:
-        if material.texts is not None:
-            host.plan([shot for _, shot in material.read(encoding.done) if shot is not None])
-        return Outcome(path, "planned", f"{left} of {len(encoding.done)} rows would be encoded by {host.name}")
+        return _plan(path, material, host, encoding.done)
 
     digest = to_raw(place, there).sha256() if there else None
     commit_every_s = host.encoder.commit_every_s if settings.commit_every_s is None else settings.commit_every_s
@@ -101,6 +102,13 @@ def encode_title(
     return Outcome(path, "written", summary)
 
 
+def _plan(path: Path, material: Material, host: EncoderHost, done: np.ndarray) -> Outcome:
+    if material.texts is not None:
+        host.plan([shot for _, shot in material.read(done) if shot is not None])
+    left = int((~done).sum())
+    return Outcome(path, "planned", f"{left} of {len(done)} rows would be encoded by {host.name}")
+
+
 def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
     """The encoding with nothing done, and every field that says what makes it."""
     n = 1 if modality == METADATA else len(store.shots.start_s)
@@ -115,7 +123,7 @@ def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
         options=options_as_json(host.encoder.options),
         fingerprint=host.fingerprint,
         complete=False,
-        versions={package: version(package) for package in RECORDED_PACKAGES},
+        versions={package: version(package) for package in (*RECORDED_PACKAGES, *host.encoder.packages)},
         made_from=parts_sha256(store, [part]),
     )
 

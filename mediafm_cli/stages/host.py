@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
+from functools import cached_property
 from types import TracebackType
 
 import numpy as np
 
 from mediafm_cli.api import Encoder, Shot, Text
 from mediafm_cli.config import encoder_of, find_preset
-from mediafm_cli.errors import MediafmError, PluginError, UsageError
+from mediafm_cli.errors import PluginError, UsageError
 from mediafm_cli.options import parse_options
-from mediafm_cli.registry import load_encoder
+from mediafm_cli.registry import blame, load_encoder
 from mediafm_cli.store.schema import METADATA, MODALITY_NAME
 
 BUILT_IN_MODALITIES = ("video", "audio", "text")
@@ -42,11 +43,9 @@ def make_host(
     loaded = load_encoder(name)
     described = loaded.found.described
     parsed = parse_options(loaded.plugin.Options, options)
-    with _blame(described, "to start"):
+    with blame(described, "to start"):
         encoder = loaded.plugin(parsed, device=device)
-        host = EncoderHost(name, encoder, described)
-    if not all(isinstance(part, str) for pair in host.fingerprint.items() for part in pair):
-        raise PluginError(f"{described} has the fingerprint {host.fingerprint!r}.", "It maps texts to texts.")
+    host = EncoderHost(name, encoder, described)
     if modality == METADATA and not isinstance(encoder.needs, Text):
         raise UsageError(f"{name} does not encode text.", "Metadata is text.", "Name an encoder such as text.hashed.")
     return host
@@ -60,17 +59,29 @@ class EncoderHost:
         encoder: not yet loaded.
         described: its name and distribution, as errors give them.
 
-    Attributes:
-        dim: width of the vectors. ``fingerprint``: what they depend on beside the options.
+    Each method raises a PluginError that names the encoder where the encoder fails.
     """
 
     def __init__(self, name: str, encoder: Encoder, described: str = "") -> None:
         self.name = name
         self.encoder = encoder
         self.described = described or name
-        self.dim = encoder.dim
-        self.fingerprint = dict(encoder.fingerprint())
         self._to_close = False
+
+    @cached_property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        with self._blame("to tell its width"):
+            return self.encoder.dim
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """What the vectors depend on beside the options. Weights are fetched here, if they are not on this machine."""
+        with self._blame("to tell its fingerprint"):
+            found = dict(self.encoder.fingerprint())
+        if not all(isinstance(part, str) for pair in found.items() for part in pair):
+            raise PluginError(f"{self.described} has the fingerprint {found!r}.", "It maps texts to texts.")
+        return found
 
     def __enter__(self) -> EncoderHost:
         return self
@@ -146,19 +157,8 @@ class EncoderHost:
         return vectors
 
     def _blame(self, doing: str) -> AbstractContextManager[None]:
-        return _blame(self.described, doing)
+        return blame(self.described, doing)
 
 
 def _span(shots: Sequence[Shot]) -> str:
     return f"shot {shots[0].index}" if len(shots) == 1 else f"shots {shots[0].index} to {shots[-1].index}"
-
-
-@contextmanager
-def _blame(name: str, doing: str) -> Iterator[None]:
-    """Turn whatever a plugin raises into an error that names it."""
-    try:
-        yield
-    except MediafmError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{name} failed {doing}.", f"{type(error).__name__}: {error}.") from error

@@ -17,7 +17,7 @@ from mediafm_cli.media.container import open_media
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import MIN_SHOT_S, cut_into_shots
 from mediafm_cli.options import options_as_json, parse_options
-from mediafm_cli.registry import load_segmenter
+from mediafm_cli.registry import blame, load_segmenter
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
@@ -66,8 +66,12 @@ def segment_title(
         StaleError: the store was made from another file, or with other settings.
     """
     settings = settings or SegmentSettings()
-    kind = load_segmenter(settings.segmenter).plugin
-    segmenter = kind(parse_options(kind.Options, settings.options))
+    loaded = load_segmenter(settings.segmenter)
+    kind, described = loaded.plugin, loaded.found.described
+    options = parse_options(kind.Options, settings.options)
+    with blame(described, "to start"):
+        segmenter = kind(options)
+        fingerprint = dict(segmenter.fingerprint())
     info = probe(media)
     with open_media(media) as container:
         video_stream = require_video(media, container).index
@@ -76,7 +80,7 @@ def segment_title(
     recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.min_shot_s}
     if store.exists() and not overwrite:
         before = read_contents(store)
-        shots = _require_same(before, source, settings.segmenter, recorded, dict(segmenter.fingerprint()), store)
+        shots = _require_same(before, source, settings.segmenter, recorded, fingerprint, store)
         text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
@@ -87,7 +91,8 @@ def segment_title(
     def watch(frames: int, time_s: float) -> None:
         progress(Progress(time_s, info.duration_s, "s"))
 
-    cut = cut_into_shots(media, segmenter, min_shot_s=settings.min_shot_s, progress=watch)
+    with blame(described, f"on {media}"):
+        cut = cut_into_shots(media, segmenter, min_shot_s=settings.min_shot_s, progress=watch)
     notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
     shots = Shots(
         cut.start_s,
@@ -99,7 +104,7 @@ def segment_title(
         np.array(assign_cues(captions.cues, cut.start_s.tolist(), cut.end_s.tolist()), dtype=object),
         segmenter=settings.segmenter,
         options=recorded,
-        fingerprint=dict(segmenter.fingerprint()),
+        fingerprint=fingerprint,
         time_base=cut.time_base,
         video_stream=video_stream,
         audio_stream=-1 if info.audio_index is None else info.audio_index,

@@ -9,7 +9,7 @@ import pytest
 from fake_distributions import write_distribution
 from typed_commands import Mediafm
 
-ENCODERS, SEGMENTERS = "mediafm.encoders.v1", "mediafm.segmenters.v1"
+ENCODERS, SEGMENTERS, COMMANDS = "mediafm.encoders.v1", "mediafm.segmenters.v1", "mediafm.commands.v1"
 GOOD = """
 import numpy as np
 from mediafm_cli.api import Encoder, Segmenter, Text
@@ -50,8 +50,29 @@ class Scatter(Good):
     def split(self, shots):
         return [[shot] for shot in reversed(shots)]
 
+class NoStart(Good):
+    def __init__(self, options=None, *, device="cpu"):
+        raise KeyError("start")
+
+class NoWidth(Good):
+    @property
+    def dim(self):
+        return 1 / 0
+
 class Blind(Segmenter):
     thumbnail_size = (64, 36)
+
+class Falling(Segmenter):
+    def detect(self, frames):
+        raise RuntimeError("fell over")
+        yield
+
+import typer
+app = typer.Typer()
+
+@app.command()
+def fall(deep: bool = False) -> None:
+    raise RuntimeError("fell over")
 """,
 }
 POINTS = {
@@ -64,19 +85,20 @@ POINTS = {
     "text.scatter": "bad_plugin:Scatter",
     "text.twice": "bad_plugin:Float64",
     "text.nowhere": "bad_plugin:Nowhere",
+    "text.nostart": "bad_plugin:NoStart",
+    "text.nowidth": "bad_plugin:NoWidth",
 }
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A distribution of bad encoders, and one of a good encoder that takes a name of the first."""
-    write_distribution(
-        tmp_path,
-        "mediafm-bad",
-        "0.9",
-        entry_points={ENCODERS: POINTS, SEGMENTERS: {"blind": "bad_plugin:Blind"}},
-        modules=MODULES,
-    )
+    points = {
+        ENCODERS: POINTS,
+        SEGMENTERS: {"blind": "bad_plugin:Blind", "falling": "bad_plugin:Falling"},
+        COMMANDS: {"fall": "bad_plugin:app"},
+    }
+    write_distribution(tmp_path, "mediafm-bad", "0.9", entry_points=points, modules=MODULES)
     good = {"text.good": "good_plugin:Good", "text.twice": "good_plugin:Good"}
     write_distribution(tmp_path, "mediafm-good", "2.0", entry_points={ENCODERS: good})
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -124,6 +146,35 @@ def test_a_segmenter_that_misses_a_method_is_one_line_too(
     assert typed.code == 4
     (line,) = typed.err.splitlines()
     assert line.startswith("error: blind (mediafm-bad 0.9) is not complete. It does not define: detect.")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "said"),
+    [
+        (["plugins", "show", "text.nostart"], "text.nostart", "failed to start. KeyError: 'start'."),
+        (["plugins", "show", "text.nowidth"], "text.nowidth", "failed to start. ZeroDivisionError"),
+        (["segment", "FILM", "-o", "STORE", "--segmenter", "falling"], "falling", "RuntimeError: fell over."),
+        (["fall"], "fall", "failed. RuntimeError: fell over."),
+    ],
+)
+def test_what_fails_elsewhere_is_one_line_too(
+    words: list[str], name: str, said: str, mediafm: Mediafm, installed: Path, films: list, tmp_path: Path
+) -> None:
+    places = {"FILM": films[0].path, "STORE": tmp_path / "new.h5"}
+
+    typed = mediafm(*(places.get(word, word) for word in words))
+
+    assert typed.code == 4
+    (line,) = typed.err.splitlines()
+    assert line.startswith(f"error: {name} (mediafm-bad 0.9) ")
+    assert said in line
+
+
+def test_wrong_words_to_a_plugins_command_are_wrong_words(mediafm: Mediafm, installed: Path) -> None:
+    typed = mediafm("fall", "--deeper")
+
+    assert typed.code == 2
+    assert "No such option" in typed.err
 
 
 def test_a_name_that_two_offer_is_an_error_only_where_it_is_used_and_one_can_be_picked(

@@ -134,16 +134,39 @@ def test_what_is_stored_is_what_the_libraries_give(
 # --- before any work --------------------------------------------------------------------------------------------------
 
 
-def test_run_asks_for_the_key_before_it_reads_a_film(
-    shell: Mediafm, typed: Mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_run_asks_for_the_key_before_it_reads_a_film_or_fetches_weights(
+    typed: Mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     (tmp_path / "stores").mkdir()
 
-    done = shell("run", films[0].path, "-o", tmp_path / "stores")
+    done = typed("run", films[0].path, "-o", tmp_path / "stores")
 
     assert done.code == 1
+    assert "OPENAI_API_KEY is not set" in done.err
+    assert "weights" not in done.err
     assert list((tmp_path / "stores").iterdir()) == []
+
+
+def test_run_asks_for_weights_before_it_reads_a_film(
+    typed: Mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    (tmp_path / "stores").mkdir()
+
+    done = typed("run", films[0].path, "-o", tmp_path / "stores")  # the cache has the speech model only
+
+    assert done.code == 1
+    assert "laion/CLIP-ViT-L-14" in done.err
+    assert list((tmp_path / "stores").iterdir()) == []
+
+
+def test_a_plan_needs_no_weights(typed: Mediafm, stores: list[Path], films: list[SyntheticTitle]) -> None:
+    media = films[0].path.parent
+
+    done = typed("encode", *stores, "--modality", "video", "--media", media, "--overwrite", "--dry-run")
+
+    assert done.code == 0, done.err
+    assert "3 planned" in done.err
 
 
 def test_encode_without_a_key_says_once_for_all_titles_what_to_do(
@@ -175,7 +198,7 @@ def test_a_dry_run_tells_the_price_of_all_titles_before_and_the_run_tells_it_aft
 def test_a_revision_is_an_option_of_the_weights(
     typed: Mediafm, stores: list[Path], films: list[SyntheticTitle]
 ) -> None:
-    words = ["encode", stores[0], "--modality", "audio", "--media", films[0].path.parent, "--overwrite", "--dry-run"]
+    words = ["encode", stores[0], "--modality", "audio", "--media", films[0].path.parent, "--overwrite"]
 
     pinned, missing = (typed(*words, "--revision", letter * 40) for letter in "ab")
 

@@ -154,5 +154,5 @@ def test_no_store_holds_the_key(stores: list[Path], server: EmbeddingsServer) ->
     encode(store)
 
     with open_store(store) as opened:
-        assert opened.encoding("text").fingerprint == {"base_url": server.url}
+        assert opened.encoding("text").fingerprint == {"version": "1", "base_url": server.url}
     assert KEY.encode() not in store.read_bytes()

@@ -11,7 +11,7 @@ from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import command_checks
 from mediafm_cli.errors import MediafmError, PluginError
-from mediafm_cli.registry import COMMANDS, GROUPS, Found, find, find_named, load_class
+from mediafm_cli.registry import COMMANDS, GROUPS, Found, blame, find, find_named, load_class
 
 if TYPE_CHECKING:
     from mediafm_cli.testing import Check
@@ -65,8 +65,10 @@ def show(
     else:
         loaded = load_class(name)
         found, options = loaded.found, describe_options(loaded.plugin.Options)
-        plugin = loaded.plugin(parse_options(loaded.plugin.Options, opt))
-        described = {"about": (loaded.plugin.__doc__ or "").partition("\n")[0], **_facts(plugin)}
+        parsed = parse_options(loaded.plugin.Options, opt)
+        with blame(found.described, "to start"):
+            facts = _facts(loaded.plugin(parsed))
+        described = {"about": (loaded.plugin.__doc__ or "").partition("\n")[0], **facts}
     if json:
         console.record("plugin", **_origin(found), **described, options=[vars(option) for option in options])
         return
@@ -127,12 +129,12 @@ def new(
     from mediafm_cli.scaffold import write_package
 
     console = Console(quiet=quiet)
-    files = write_package(name, output, needs)
-    for file in files:
+    package = write_package(name, output, needs)
+    for file in package.files:
         console.result(str(file))
-    package, module = files[0].parent, files[1]
-    console.say(f"Try it as it stands:  {command('mediafm', 'plugins', 'check', f'{module}:{_class_in(module)}')}")
-    console.say(f"Install it:           {command('pip', 'install', '-e', f'./{package}')}")
+    place = package.folder if package.folder.is_absolute() else f"./{package.folder}"
+    console.say(f"Try it as it stands:  {command('mediafm', 'plugins', 'check', package.encoder)}")
+    console.say(f"Install it:           {command('pip', 'install', '-e', place)}")
 
 
 def _run_checks(name: str, opt: list[str], device: str) -> tuple[Found, list[Check]]:
@@ -170,7 +172,3 @@ def _outcome(result: Check) -> dict[str, Any]:
 
 def _is_file(name: str) -> bool:
     return name.rpartition(":")[0].endswith(".py")
-
-
-def _class_in(module: Path) -> str:
-    return "".join(part.capitalize() for part in module.stem.removeprefix("mediafm_").split("_"))
