@@ -180,11 +180,14 @@ def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
             what = f"{name} is a folder, and a folder has no revision {revision!r}."
             raise UsageError(what, hint="Leave the revision away, or name a repository on the hub.")
         return folder
+    if folder.exists() or name.startswith((".", "/", "~")) or not 0 < name.count("/") < 2:
+        raise UnavailableError(f"There is no folder {name}.", "Neither can it be the name of a repository on the hub.")
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except _hub_errors() as error:
         wanted = patterns[0] if len(patterns) == 1 else "config.json, model.safetensors"
-        raise _unavailable(name, f"{wanted}: not on this machine, and {_reason(error)}.", revision) from error
+        why = f"{wanted}: not on this machine, and {_reason(error)}."
+        raise _unavailable(name, why, revision, patterns) from error
 
 
 def _hub_errors() -> tuple[type[Exception], ...]:
@@ -216,11 +219,15 @@ def _reason(error: Exception) -> str:
     return f"the hub says: {' '.join(str(error).split())[:300]}"
 
 
-def _unavailable(name: str, why: str, revision: str | None = None) -> UnavailableError:
-    what, offline = f"The weights of {name} are not to be had.", "The encoders of --preset offline need none."
+def _unavailable(
+    name: str, why: str, revision: str | None = None, patterns: Sequence[str] = ("*.json", "*.safetensors")
+) -> UnavailableError:
+    what, offline = f"The weights of {name} cannot be found.", "The encoders of --preset offline need none."
     if Path(name).expanduser().is_dir():
         return UnavailableError(what, why, f"Copy the folder again, with all that it had. {offline}")
+    wanted = list(dict.fromkeys(["*.json", *patterns]))
     pinned = ["--revision", revision] if revision else []
-    elsewhere = command("hf", "download", name, *pinned, "--local-dir", Path(name).name)
-    named = f"and name that folder{', without a revision' * bool(revision)}: --opt model={Path(name).name}."
-    return UnavailableError(what, why, f"Fetch them where there is a network: {elsewhere}; {named} {offline}")
+    elsewhere = command("hf", "download", name, "--include", *wanted, *pinned)
+    folder = f"--local-dir {Path(name).name}, and --opt model={Path(name).name}{' without a revision' * bool(revision)}"
+    hint = f"Where there is a network: {elsewhere}. Then copy its cache (HF_HOME) here; or add {folder}. {offline}"
+    return UnavailableError(what, why, hint)

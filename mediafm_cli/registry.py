@@ -103,11 +103,13 @@ def pick(group: str, name: str) -> Found:
         if plugin.name == bare and (not distribution or _normalized(plugin.distribution) == _normalized(distribution))
     ]
     kind = kind_of(group)
+    if name.endswith(".py"):
+        raise PluginError(f"There is no {kind} called {name!r}.", hint=f"Name the class in the file too: {name}:CLASS")
     if not matches:
         close = difflib.get_close_matches(bare, [plugin.name for plugin in plugins], n=1)
         hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins list"
         known = ", ".join(plugin.name for plugin in plugins) or "none"
-        raise PluginError(f"There is no {kind} called {name!r}.", f"Known: {known}.", hint)
+        raise PluginError(f"There is no {kind} called {name!r}.", f"Known: {known}.{_admitted()}", hint)
     if len(matches) > 1:
         raise PluginError(
             f"Two distributions offer the {kind} {bare!r}: {' and '.join(m.distribution for m in matches)}.",
@@ -146,7 +148,7 @@ def find_named(name: str) -> Found:
     if group is None:
         close = difflib.get_close_matches(bare, [found.name for found in known], n=1)
         hint = f"Did you mean {close[0]}?" if close else "List them with: mediafm plugins list"
-        raise PluginError(f"There is no plugin called {name!r}.", hint=hint)
+        raise PluginError(f"There is no plugin called {name!r}.", _admitted().strip(), hint)
     return pick(group, name)
 
 
@@ -175,7 +177,7 @@ def blame(described: str, doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         is_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
-        hint = "Give it less at once, such as with --batch-size." if is_memory else ""
+        hint = "Give it less at once, such as with --batch-size." if is_memory else "mediafm --debug … shows where."
         raise PluginError(f"{described} failed {doing}.", f"{type(error).__name__}: {error}.", hint) from error
 
 
@@ -237,6 +239,11 @@ def _found(entry: EntryPoint) -> Found:
     distribution = entry.dist.name if entry.dist else "unknown"
     version = entry.dist.version if entry.dist else "unknown"
     return Found(entry.name, entry.group, entry.value, distribution, version)
+
+
+def _admitted() -> str:
+    allowed = os.environ.get(ALLOW_LIST)
+    return "" if allowed is None else f" {ALLOW_LIST} admits only: {allowed or 'none'}."
 
 
 def _normalized(distribution: str) -> str:

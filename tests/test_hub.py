@@ -100,17 +100,23 @@ def test_without_a_network_the_error_says_what_is_missing_how_to_fetch_it_and_wh
     with pytest.raises(UnavailableError) as raised:
         fetch_model(NAME)
 
-    assert raised.value.what == "The weights of someone/tiny are not to be had."
+    assert raised.value.what == "The weights of someone/tiny cannot be found."
     assert "config.json, model.safetensors" in raised.value.why
     assert "the hub cannot be reached" in raised.value.why
-    assert "hf download someone/tiny --local-dir tiny; and name that folder: --opt model=tiny" in raised.value.hint
+    assert "hf download someone/tiny --include '*.json'" in raised.value.hint
+    assert "--local-dir tiny, and --opt model=tiny" in raised.value.hint
     assert "--preset offline" in raised.value.hint
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b/c", "no such model!"])
-def test_a_name_that_no_repository_can_have_is_refused(name: str, cache: Path) -> None:
-    with pytest.raises(UnavailableError, match="the name is not that of a repository"):
+@pytest.mark.parametrize("name", ["../up", "./nodir", "~/nodir", "/no/dir", "a/b/c", "nodir", __file__])
+def test_a_folder_that_is_not_there_is_no_repository(name: str, cache: Path) -> None:
+    with pytest.raises(UnavailableError, match="There is no folder"):
         fetch_file(name, "config.json")
+
+
+def test_a_name_that_no_repository_can_have_is_refused(cache: Path) -> None:
+    with pytest.raises(UnavailableError, match="the name is not that of a repository"):
+        fetch_file("some one/tiny!", "config.json")
 
 
 def test_a_folder_without_weights_names_them(bert: Path, tmp_path: Path) -> None:

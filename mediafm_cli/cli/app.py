@@ -92,6 +92,8 @@ def _without_envvars(command: Any) -> Any:
     """Leave the variable of each option out of the help: one line there says it for all."""
     for option in command.params:
         option.show_envvar = False
+    for of_group in getattr(command, "commands", {}).values():
+        _without_envvars(of_group)
     return command
 
 

@@ -23,7 +23,7 @@ Preset = Annotated[
     str, typer.Option("--preset", envvar="MEDIAFM_PRESET", help=f"Default encoders: {', '.join(PRESETS)}.")
 ]
 Device = Annotated[str, typer.Option("--device", envvar="MEDIAFM_DEVICE", help="auto, cpu, cuda or cuda:N.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Shots, or titles in training, at once.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Titles at once.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, envvar="MEDIAFM_SEED", help="The same seed gives the same result.")]
 Media = Annotated[
     Path | None, typer.Option("--media", metavar="FOLDER", help="Where the media files are now, if they moved.")

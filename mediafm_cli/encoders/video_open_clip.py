@@ -119,7 +119,7 @@ class VideoOpenClip(Encoder):
                 force_quick_gelu=bool(design.config["quick_gelu"]),
                 **{f"image_{name}": value for name, value in design.preprocess.items()},
             )
-        open_clip.load_checkpoint(model, str(self._weights))
+        _load_weights(model, self._weights)
         self._model = model.eval().requires_grad_(False).to(self._device)
         steps = list(preprocess.transforms)
         places = [place for place, step in enumerate(steps) if isinstance(step, ToTensor)]
@@ -184,6 +184,16 @@ class VideoOpenClip(Encoder):
 
         place, names = self._design.weights
         return fetch_file(place, *names, revision=self.options.revision) if names else Path(place)
+
+
+def _load_weights(model: Any, weights: Path) -> None:
+    import open_clip
+
+    try:
+        open_clip.load_checkpoint(model, str(weights))
+    except Exception as error:  # whatever reading a file of another kind may raise
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}."
+        raise UnavailableError(f"{weights} holds no weights of this model.", why, "Fetch it again.") from error
 
 
 def _read_folder(place: str, path: Path) -> _Design:

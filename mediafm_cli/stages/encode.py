@@ -69,13 +69,19 @@ def encode_title(
     with open_store(path) as store:
         source, shots = store.source, store.shots
         require_fresh(store, "shots", shots.made_from, command("mediafm", "segment", "FILM", "-o", path, "--overwrite"))
-        there = store.encoding(settings.modality) if place in store and not overwrite else None
-        if dry_run and there is None:  # neither weights nor their hash are needed for a plan
+        there = store.encoding(settings.modality) if place in store else None
+        if dry_run and (there is None or overwrite):  # neither weights nor their hash are needed for a plan
             material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
             return _plan(path, material, host, np.zeros(len(material.bare), bool))
         blank = _blank(store, host, settings.modality)
         if there:
-            _require_same(store, there, blank, compared_options(host.encoder.options))
+            differs = _difference(store, there, blank, compared_options(host.encoder.options))
+            overwrite = overwrite or bool(differs and not there.present.any())  # where nothing was, nothing is lost
+            if differs and not overwrite:
+                what = f"{path} has {place} already, and it is not the same."
+                raise StaleError(what, differs, "Replace it by adding --overwrite.")
+            if overwrite and (differs or there.complete):
+                there = None  # else it is the same work, interrupted, and goes on
     encoding = there or blank
     if encoding.complete:
         return Outcome(path, "unchanged", f"{settings.modality} is complete already")
@@ -128,21 +134,18 @@ def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:
     )
 
 
-def _require_same(store: Store, there: Encoding, wanted: Encoding, compared: Sequence[str]) -> None:
-    name = f"encodings/{there.modality}"
+def _difference(store: Store, there: Encoding, wanted: Encoding, compared: Sequence[str]) -> str:
+    """In what the encoding that is there differs from the one that is wanted; empty where it is the same."""
     options, wanted_options = ({key: of.options.get(key) for key in compared} for of in (there, wanted))
     if there.encoder != wanted.encoder:
-        why = f"It was made by {there.encoder}, not {wanted.encoder}."
-    elif options != wanted_options or there.options.keys() != wanted.options.keys():
-        why = f"It was made with the options {dict(there.options)}, not {dict(wanted.options)}."
-    elif dict(there.fingerprint) != dict(wanted.fingerprint) or there.vectors.shape != wanted.vectors.shape:
-        why = f"{there.encoder} has changed since: {dict(there.fingerprint)} is now {dict(wanted.fingerprint)}."
-    elif stale_parts(store, there.made_from) or dict(there.made_from) != dict(wanted.made_from):
-        why = f"It was made from {', '.join(there.made_from)}, which changed since."
-    else:
-        return
-    what = f"{store.path} has {name} already, and it is not the same."
-    raise StaleError(what, why, "Replace it by adding --overwrite.")
+        return f"It was made by {there.encoder}, not {wanted.encoder}."
+    if options != wanted_options or there.options.keys() != wanted.options.keys():
+        return f"It was made with the options {dict(there.options)}, not {dict(wanted.options)}."
+    if dict(there.fingerprint) != dict(wanted.fingerprint) or there.vectors.shape != wanted.vectors.shape:
+        return f"{there.encoder} has changed since: {dict(there.fingerprint)} is now {dict(wanted.fingerprint)}."
+    if stale_parts(store, there.made_from) or dict(there.made_from) != dict(wanted.made_from):
+        return f"It was made from {', '.join(there.made_from)}, which changed since."
+    return ""
 
 
 def _encode_rows(material: Material, host: EncoderHost, encoding: Encoding, size: int) -> Iterator[np.ndarray]:

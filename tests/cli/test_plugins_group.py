@@ -62,7 +62,8 @@ def test_show_says_why_a_width_is_not_known(mediafm: Mediafm, monkeypatch: pytes
     (shown,) = records(mediafm("plugins", "show", "audio.wav2vec2", "--json").out)
 
     assert shown["dim"] is None
-    assert "facebook/wav2vec2-base-960h are not to be had" in shown["dim_unknown"]
+    assert "facebook/wav2vec2-base-960h cannot be found" in shown["dim_unknown"]
+    assert "dim          not known: The weights of" in mediafm("plugins", "show", "audio.wav2vec2").out
 
 
 def test_show_knows_segmenters_and_files(mediafm: Mediafm, tmp_path: Path) -> None:
@@ -112,8 +113,9 @@ def test_check_of_an_encoder_without_its_key_says_so(mediafm: Mediafm, monkeypat
 
     typed = mediafm("plugins", "check", "text.openai")
 
-    assert typed.code == 4
-    assert "OPENAI_API_KEY is not set" in typed.out
+    assert typed.code == 1
+    assert typed.out == ""
+    assert "OPENAI_API_KEY is not set" in typed.err
 
 
 COMMAND = """
@@ -192,6 +194,13 @@ def test_a_name_that_cannot_be_is_refused(name: str, mediafm: Mediafm, tmp_path:
     assert typed.code == 2
     assert "cannot be the name of an encoder" in typed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken_is_refused(mediafm: Mediafm, tmp_path: Path) -> None:
+    typed = mediafm("plugins", "new", "audio.logmel", "-o", tmp_path)
+
+    assert typed.code == 2
+    assert "audio.logmel (mediafm-cli" in typed.err
 
 
 def test_nothing_that_is_there_is_overwritten(mediafm: Mediafm, tmp_path: Path) -> None:

@@ -142,6 +142,13 @@ def test_a_pytorch_file_of_tensors_is_read_too(known_model: Path, tmp_path: Path
     np.testing.assert_allclose(vectors, encode(shots, model="tiny", pretrained=str(known_model)), atol=1e-6)
 
 
+def test_a_file_that_holds_no_weights_is_named(known_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "junk.txt").write_text("no weights")
+
+    with pytest.raises(UnavailableError, match=r"junk\.txt holds no weights of this model"):
+        encode(make_shots(1), model="tiny", pretrained=str(tmp_path / "junk.txt"))
+
+
 class Malice:
     """Pickled, it creates a file where it is unpickled."""
 
@@ -305,5 +312,6 @@ def test_without_a_hub_the_error_says_what_is_missing_and_how_to_get_it(hub: Pat
 
     assert "open_clip_model.safetensors" in raised.value.why
     assert "the hub cannot be reached" in raised.value.why
-    assert "hf download laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K --local-dir" in raised.value.hint
+    wanted = "--include '*.json' open_clip_model.safetensors"
+    assert f"hf download laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K {wanted}" in raised.value.hint
     assert "--preset offline" in raised.value.hint

@@ -112,6 +112,34 @@ def test_what_was_said_before_the_stop_is_known_after_it(stores: list[Path], ser
     np.testing.assert_array_equal(found.vectors[5], found.vectors[0])
 
 
+def test_a_run_with_overwrite_goes_on_too_where_it_was_interrupted(
+    stores: list[Path], server: EmbeddingsServer
+) -> None:
+    store = say(stores[0], LONG)
+    server.faults = [None, None, failing(401)]
+    with pytest.raises(UnavailableError):
+        encode(store, overwrite=True)
+
+    assert encode(store, overwrite=True).summary.endswith("4 from before")
+
+    assert len(server.paid_for) == len(set(server.paid_for))
+
+
+def test_a_title_that_says_nothing_is_bound_to_no_server(
+    stores: list[Path], server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = say(stores[0], [""] * 6)
+    encode(store)
+    assert encode(store).status == "unchanged"
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/other")
+
+    outcome = encode(store)
+
+    assert outcome.status == "written"
+    assert read_encoding(store, "text").fingerprint["base_url"].endswith("/other")
+    assert server.asked == []
+
+
 def test_without_a_key_nothing_is_done(stores: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store = say(stores[0], LONG)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)

@@ -11,7 +11,7 @@ from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import command_checks
 from mediafm_cli.errors import MediafmError, PluginError
-from mediafm_cli.registry import COMMANDS, GROUPS, Found, blame, find, find_named, load_class
+from mediafm_cli.registry import COMMANDS, ENCODERS, GROUPS, Found, blame, find, find_named, load_class
 
 if TYPE_CHECKING:
     from mediafm_cli.testing import Check
@@ -75,7 +75,9 @@ def show(
     shown = {"kind": found.kind, "name": found.name, "group": found.group, "module": found.value}
     if found.distribution:
         shown["distribution"] = f"{found.distribution} {found.version}"
-    for key, value in {**shown, **described}.items():
+    shown |= {key: str(value).replace("``", "") for key, value in described.items()}
+    unknown = shown.pop("dim_unknown", None)
+    for key, value in (shown | ({"dim": f"not known: {unknown}"} if unknown else {})).items():
         console.result(f"{key:<12} {value}")
     for option in options:
         console.result(f"\n--opt {option.name}={option.default}  ({option.type})\n    {option.about}")
@@ -125,10 +127,13 @@ def new(
 
     mediafm plugins new ocr.mine --needs frames -o plugins/
     """
-    from mediafm_cli.errors import command
+    from mediafm_cli.errors import UsageError, command
     from mediafm_cli.scaffold import write_package
 
     console = Console(quiet=quiet)
+    taken = next((found for found in find(ENCODERS) if found.name == name), None)
+    if taken:
+        raise UsageError(f"{taken.described} has that name already.", hint="Choose another one.")
     package = write_package(name, output, needs)
     for file in package.files:
         console.result(str(file))
@@ -146,6 +151,11 @@ def _run_checks(name: str, opt: list[str], device: str) -> tuple[Found, list[Che
         return found, command_checks(found)
     loaded = load_class(name)
     options: Any = parse_options(loaded.plugin.Options, opt)
+    if loaded.found.kind == "encoder":
+        with blame(loaded.found.described, "to start"):  # what this machine lacks is no fault of the encoder
+            encoder: Any = loaded.plugin(options, device=device)  # type: ignore[call-arg]
+            encoder.preflight()
+            encoder.fingerprint()
     if loaded.found.kind == "segmenter":
         return loaded.found, segmenter_checks(loaded.plugin, options)  # type: ignore[arg-type]
     return loaded.found, encoder_checks(loaded.plugin, options, device=device)  # type: ignore[arg-type]
