@@ -192,7 +192,7 @@ def test_a_failed_check_says_what_was_seen() -> None:
 
 
 def test_assert_encoder_lists_the_failures() -> None:
-    with pytest.raises(AssertionError, match=r"DoublePrecision fails 2 of 14 checks:\n- .*\n- .*float64, not float32"):
+    with pytest.raises(AssertionError, match=r"DoublePrecision fails 2 of 16 checks:\n- .*\n- .*float64, not float32"):
         assert_encoder(DoublePrecision)
 
 

@@ -76,7 +76,8 @@ def encode_title(
         blank = _blank(store, host, settings.modality)
         if there:
             differs = _difference(store, there, blank, compared_options(host.encoder.options))
-            overwrite = overwrite or bool(differs and not there.present.any())  # where nothing was, nothing is lost
+            says_nothing = there.complete and not there.present.any()  # so nothing is lost with it
+            overwrite = overwrite or bool(differs and says_nothing)
             if differs and not overwrite:
                 what = f"{path} has {place} already, and it is not the same."
                 raise StaleError(what, differs, "Replace it by adding --overwrite.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fake_distributions import write_distribution
 from typed_commands import Mediafm, start
 
 from mediafm_cli.store.read import open_store
@@ -49,7 +48,7 @@ FAILURES: dict[str, tuple[int, str, Callable[[Place], list[object]]]] = {
     "unknown command": (2, "No such command", lambda p: ["fusion", *p.stores]),
     "unknown option": (2, "No such option", lambda p: ["fuse", *p.stores, "--normalise", "none"]),
     "wrong value": (2, "per-modality", lambda p: ["fuse", *p.stores, "--normalize", "loud"]),
-    "no such preset": (2, "Known: offline", lambda p: ["run", *p.films, "-o", p.empty, "--preset", "online"]),
+    "no such preset": (2, "Known: mediafm, offline", lambda p: ["run", *p.films, "-o", p.empty, "--preset", "online"]),
     "no such device": (2, "There is no device", lambda p: ["embed", *p.stores, "--model", p.model, "--device", "tpu"]),
     "plugin option": (
         2,
@@ -110,12 +109,14 @@ def test_the_others_are_done_where_one_title_fails(mediafm: Mediafm, place: Plac
 
 
 def test_what_is_not_expected_is_called_a_bug_in_one_breath(shell: Mediafm, tmp_path: Path) -> None:
-    source = "import typer\napp = typer.Typer()\n@app.command()\ndef burst() -> None:\n    raise RuntimeError('boom')\n"
-    points = {"mediafm.commands.v1": {"burst": "burst_command:app"}}
-    write_distribution(tmp_path, "mediafm-burst", entry_points=points, modules={"burst_command": source})
+    lines = [
+        "from mediafm_cli.cli import inputs",
+        "def find(*_, **__): raise RuntimeError('boom')",
+        "inputs.find_inputs = find",
+    ]
+    (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
 
-    plain = shell("burst", env={"PYTHONPATH": str(tmp_path)})
-    debug = shell("--debug", "burst", env={"PYTHONPATH": str(tmp_path)})
+    plain, debug = (shell(*words, "info", "x", env={"PYTHONPATH": str(tmp_path)}) for words in ([], ["--debug"]))
 
     assert plain.code == debug.code == 1
     assert "RuntimeError: boom" in plain.err

@@ -57,7 +57,7 @@ def type_command_of(error: MediafmError) -> None:
     """Run the command that the error says repairs it, as it stands."""
     words = shlex.split(error.hint.partition(": ")[2])
     assert words[0] == "mediafm"
-    done = CliRunner().invoke(app, words[1:])
+    done = CliRunner().invoke(app, words[1:], env={"MEDIAFM_PRESET": "offline"})
     assert done.exit_code == 0, done.output
 
 

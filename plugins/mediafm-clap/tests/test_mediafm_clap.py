@@ -334,8 +334,8 @@ def test_a_hub_out_of_reach_says_how_to_fetch_the_weights_elsewhere(
     with pytest.raises(UnavailableError) as caught:
         _ = Clap().dim
 
-    assert caught.value.what == "The weights of laion/clap-htsat-unfused are not to be had."
-    assert "hf download laion/clap-htsat-unfused --local-dir clap-htsat-unfused" in caught.value.hint
+    assert caught.value.what == "The weights of laion/clap-htsat-unfused cannot be found."
+    assert "hf download laion/clap-htsat-unfused --include" in caught.value.hint
     assert "--opt model=clap-htsat-unfused" in caught.value.hint
 
 

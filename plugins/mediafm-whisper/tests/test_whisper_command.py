@@ -163,7 +163,7 @@ def test_a_hub_out_of_reach_says_how_to_get_the_weights(installed: Environment, 
     done = installed.mediafm("transcribe", film, HF_HOME=str(tmp_path / "hub"))
 
     assert done.returncode == 1
-    assert "The weights of openai/whisper-small are not to be had." in done.stderr
+    assert "The weights of openai/whisper-small cannot be found." in done.stderr
     assert (
         "hf download openai/whisper-small --local-dir whisper-small; and name that folder: --model whisper-small"
         in (done.stderr)
