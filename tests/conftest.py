@@ -18,7 +18,7 @@ from mediafm_cli.stages.host import make_host
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.freshness import parts_sha256
 from mediafm_cli.store.read import Contents
-from mediafm_cli.store.schema import Embedding, Encoding, Shots, Source
+from mediafm_cli.store.schema import Boundaries, Cues, Embedding, Encoding, Shots, Source
 from mediafm_cli.synthetic import SyntheticTitle, write_catalogue
 from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import TrainConfig
@@ -62,6 +62,23 @@ def small_contents(n: int = 5, title_id: str = "film") -> Contents:
         made_from={"source/media": source.fingerprint},
     )
     contents = contents.with_group("source", source).with_group("shots", shots)
+    boundaries = Boundaries(
+        np.array(["start", "gradual", *["cut"] * (n - 2)][:n], dtype=object),
+        np.array([0.0, *[1.5] * (n - 1)]),
+        edges[:-1] * 36 - 8 * (edges[:-1] == 1),
+        edges[:-1] * 36 + 8 * (edges[:-1] == 1),
+        edges[:-1] * 1.5 - (edges[:-1] == 1) / 3,
+        edges[:-1] * 1.5 + (edges[:-1] == 1) / 3,
+        made_from=parts_sha256(contents, ["shots/timing"]),
+    )
+    cues = Cues(
+        np.array([1.6, 2.0]),
+        np.array([2.9, 2.5]),
+        np.array(["Guten Tag, Ärger!", "[Tür schlägt]"], dtype=object),
+        np.array([False, True]),
+        made_from={"source/media": source.fingerprint},
+    )
+    contents = contents.with_group("boundaries", boundaries).with_group("cues", cues)
     for modality, width, part in (("video", 6, "shots/timing"), ("text", 4, "shots/text")):
         present = np.ones(n, bool) if modality == "video" else shots.text != ""
         vectors = random.standard_normal((n, width)).astype(np.float32) * present[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,18 @@ from pathlib import Path
 from mediafm_cli.errors import StoreError
 from mediafm_cli.store.freshness import stale_parts
 from mediafm_cli.store.read import Store, open_store
-from mediafm_cli.store.schema import METADATA, Embedding, Encoding, Fused, Group, Shots, Source
+from mediafm_cli.store.schema import (
+    BOUNDARIES,
+    METADATA,
+    Boundaries,
+    Cues,
+    Embedding,
+    Encoding,
+    Fused,
+    Group,
+    Shots,
+    Source,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ def _check(store: Store, place: str) -> None:
 
 
 def _made_from(group: Group) -> dict[str, str]:
-    return dict(group.made_from) if isinstance(group, Shots | Encoding | Fused | Embedding) else {}
+    return dict(getattr(group, "made_from", {}))
 
 
 def _describe(store: Store, place: str, group: Group) -> GroupInfo:
@@ -113,6 +125,11 @@ def _summary(place: str, group: Group) -> str:
             source = f" from {group.captions}" if spoken else ""
             notes = "".join(f"; {note}" for note in group.notes)
             return f"{len(group.text)} to {group.end_s[-1]:.2f} s, {spoken} with text{source}{notes}"
+        case Boundaries():
+            counts = Counter(group.kind[1:].tolist())
+            return ", ".join(f"{counts[kind]} {kind}" for kind in BOUNDARIES if counts[kind]) or "none"
+        case Cues():
+            return f"{len(group.text)} cues, {int(group.sound.sum())} of them sounds"
         case Encoding():
             n, width = group.vectors.shape
             unit = "title" if place == f"encodings/{METADATA}" else "shots"

@@ -16,13 +16,27 @@ import numpy as np
 from mediafm_cli.errors import StoreError
 from mediafm_cli.store.raw import Raw, canonical_json, from_raw, to_raw
 from mediafm_cli.store.safe_open import HDF5_ERRORS, ROOT, SHA256, places, read_raw, safe_open
-from mediafm_cli.store.schema import METADATA, TITLE_ID, Embedding, Encoding, Fused, Group, Shots, Source, kind_at
+from mediafm_cli.store.schema import (
+    METADATA,
+    TITLE_ID,
+    Boundaries,
+    Cues,
+    Embedding,
+    Encoding,
+    Fused,
+    Group,
+    Shots,
+    Source,
+    kind_at,
+)
 
 G = TypeVar("G", bound=Group)
 
 MADE_BY = {
     "source": "mediafm segment FILM -o FOLDER",
     "shots": "mediafm segment FILM -o FOLDER",
+    "boundaries": "mediafm segment FILM -o FOLDER --overwrite",
+    "cues": "mediafm segment FILM -o FOLDER --overwrite",
     "encodings": "mediafm encode {path} --modality {name}",
     "fused": "mediafm fuse {path}",
     "embeddings": "mediafm embed {path} --model MODEL",
@@ -92,6 +106,14 @@ class Store:
     @cached_property
     def shots(self) -> Shots:
         return self._read("shots", Shots)
+
+    @property
+    def boundaries(self) -> Boundaries:
+        return self._read("boundaries", Boundaries)
+
+    @property
+    def cues(self) -> Cues:
+        return self._read("cues", Cues)
 
     @property
     def fused(self) -> Fused:

@@ -174,7 +174,7 @@ def _check_group(group: h5py.Group, kind: Kind, file_size: int) -> dict[str, int
                 raise StoreError(
                     f"{dataset.name} has {size} along {dim}; the group's other datasets have {sizes[dim]}."
                 )
-            bound = MAX_ROWS if dim == "n" else MAX_WIDTH
+            bound = MAX_ROWS if dim in ("n", "c") else MAX_WIDTH
             if not 1 <= size <= bound:
                 raise StoreError(f"{dataset.name} has {size} along {dim}; the format allows 1 to {bound:,}.")
     return {group.name: sizes["n"]} if "n" in sizes else {}

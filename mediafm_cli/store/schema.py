@@ -28,6 +28,7 @@ UNIT_TOLERANCE = 1e-5
 NORMALIZE = ("none", "per-modality")
 MISSING = ("zero",)
 LAYERS = ("output", "hidden")
+BOUNDARIES = ("start", "cut", "gradual", "split")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,65 @@ class Shots(Group):
         for name, form in (("time_base", TIME_BASE), ("captions", CAPTIONS)):
             if not form.fullmatch(getattr(self, name)):
                 yield f"{name} is {getattr(self, name)!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Boundaries(Group):
+    """``/boundaries``: how each shot begins; row i belongs to shot i.
+
+    Attributes:
+        kind: ``start`` of the title, for the first shot and no other; ``cut``; ``gradual``; or ``split``, where a long
+            shot was divided for its length alone.
+        score: how sure the segmenter was, in its own unit; 0 where it did not decide.
+        first_frame, last_frame: of the transition, inclusive; for a cut both are the shot's first frame.
+        first_s, last_s: times at which these two frames are shown, in seconds on the title's clock.
+    """
+
+    kind: Annotated[np.ndarray, Dataset("text", ("n",))]
+    score: Annotated[np.ndarray, Dataset("f8", ("n",))]
+    first_frame: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    last_frame: Annotated[np.ndarray, Dataset("i8", ("n",))]
+    first_s: Annotated[np.ndarray, Dataset("f8", ("n",))]
+    last_s: Annotated[np.ndarray, Dataset("f8", ("n",))]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        if self.kind[0] != "start" or "start" in self.kind[1:]:
+            yield "the first shot, and no other, begins with the start of the title"
+        unknown = sorted(set(self.kind) - set(BOUNDARIES))
+        if unknown:
+            yield f"the format knows no kind {unknown[0]!r}"
+        if not np.isfinite(self.score).all():
+            yield "score holds a number that is not finite"
+        for unit in ("frame", "s"):
+            first, last = getattr(self, f"first_{unit}"), getattr(self, f"last_{unit}")
+            if not (np.isfinite(first).all() and np.isfinite(last).all() and (first <= last).all()):
+                yield f"a transition ends before it begins (first_{unit}, last_{unit})"
+
+
+@dataclass(frozen=True, eq=False)
+class Cues(Group):
+    """``/cues``: the title's captions as they were read, in order of time, before they were given to shots.
+
+    Attributes:
+        start_s, end_s: seconds on the title's clock; end exclusive. Cues may overlap.
+        text: without markup.
+        sound: the cue tells of a sound, such as ``[door slams]`` or music, and not of what is said.
+    """
+
+    start_s: Annotated[np.ndarray, Dataset("f8", ("c",))]
+    end_s: Annotated[np.ndarray, Dataset("f8", ("c",))]
+    text: Annotated[np.ndarray, Dataset("text", ("c",))]
+    sound: Annotated[np.ndarray, Dataset("?", ("c",))]
+    made_from: Mapping[str, str]
+
+    def faults(self) -> Iterator[str]:
+        if not (np.isfinite(self.start_s).all() and np.isfinite(self.end_s).all()):
+            yield "start_s or end_s holds a number that is not finite"
+        elif not (self.start_s < self.end_s).all():
+            yield "a cue does not end after it starts"
+        elif (np.diff(self.start_s) < 0).any():
+            yield "the cues are not in order of time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +306,8 @@ class Kind:
 KINDS = (
     Kind(Source, "source"),
     Kind(Shots, "shots"),
+    Kind(Boundaries, "boundaries"),
+    Kind(Cues, "cues"),
     Kind(Encoding, "encodings", MODALITY_NAME),
     Kind(Fused, "fused"),
     Kind(Embedding, "embeddings", EMBEDDING_NAME),

@@ -18,8 +18,8 @@ def test_info_says_what_is_there_and_what_made_it(mediafm: Mediafm, stores: list
 
     places = [line.split()[0] for line in lines[1:]]
     assert lines[0].startswith(f"{stores[0]}: title 'title_000'")
-    assert places[:2] == ["source", "shots"]
-    assert set(places[2:]) == {f"encodings/{name}" for name in ("audio", "metadata", "text", "video")} | {"fused"}
+    assert places[:4] == ["source", "shots", "boundaries", "cues"]
+    assert set(places[4:]) == {f"encodings/{name}" for name in ("audio", "metadata", "text", "video")} | {"fused"}
     assert "6 of 6 shots done" in next(line for line in lines if "encodings/video" in line)
     assert any("by audio.logmel" in line for line in lines)
 

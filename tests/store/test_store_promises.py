@@ -24,7 +24,8 @@ from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.schema import Encoding, Group
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "store-format.md"
-PLACES = ("source", "shots", "encodings/metadata", "encodings/text", "encodings/video", "fused", "embeddings/model")
+ENCODINGS = ("encodings/metadata", "encodings/text", "encodings/video")
+PLACES = ("source", "shots", "boundaries", "cues", *ENCODINGS, "fused", "embeddings/model")
 
 
 @pytest.fixture
@@ -101,11 +102,14 @@ def test_the_hashes_of_parts_are_the_documented_ones(store: Path) -> None:
         "media": source["fingerprint"],
     }
 
+    timing = documented_sha256("shots/timing", streams, pts)
     assert made_from == {
         "shots": {"source/media": source["fingerprint"]},
+        "boundaries": {"shots/timing": timing},
+        "cues": {"source/media": source["fingerprint"]},
         "encodings/metadata": {"source/metadata": hashlib.sha256(source["metadata"].encode()).hexdigest()},
         "encodings/text": {"shots/text": documented_sha256("shots/text", {}, text)},
-        "encodings/video": {"shots/timing": documented_sha256("shots/timing", streams, pts)},
+        "encodings/video": {"shots/timing": timing},
         "fused": {place: digests[place] for place in ("encodings/text", "encodings/video")},
         "embeddings/model": {"fused": digests["fused"]},
     }

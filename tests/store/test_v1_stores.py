@@ -25,8 +25,8 @@ from mediafm_cli.store.read import Contents, open_store, read_contents
 from mediafm_cli.store.schema import Encoding
 
 FOLDER = Path(__file__).parents[1] / "stores" / "v1"
-PARTIAL, WHOLE = FOLDER / "partial.h5", FOLDER / "whole.h5"
-both = pytest.mark.parametrize("path", [PARTIAL, WHOLE], ids=lambda path: path.stem)
+PARTIAL, WHOLE, SEGMENTED = FOLDER / "partial.h5", FOLDER / "whole.h5", FOLDER / "segmented.h5"
+all_of_them = pytest.mark.parametrize("path", [PARTIAL, WHOLE, SEGMENTED], ids=lambda path: path.stem)
 
 WRITTEN_BY, HDF5 = "0.1.0", "2.0.0"
 """The versions of mediafm and of HDF5 that wrote the stores."""
@@ -42,7 +42,11 @@ STREAMS = [
 
 
 def write_stores(small_contents: Callable[[int, str], Contents]) -> None:
-    """One store in the middle of an encoding, and one with every kind of group."""
+    """A store in the middle of an encoding; one from before there were boundaries and cues; and one that has them."""
+    segmented = small_contents(4, "film")
+    update_store(
+        SEGMENTED, lambda _: segmented.without({p for p in segmented.groups if p[:3] in ("enc", "fus", "emb")})
+    )
     contents = small_contents(3, "Überfahrt, Teil 1")
     source = replace(contents.groups["source"], streams=STREAMS[:1])
     video = contents.encoding("video")
@@ -53,7 +57,7 @@ def write_stores(small_contents: Callable[[int, str], Contents]) -> None:
     half = replace(half, made_from=parts_sha256(bare, ["shots/timing"]))
     update_store(PARTIAL, lambda _: bare.with_group("encodings/video", half))
 
-    contents = small_contents(5, "film")
+    contents = small_contents(5, "film").without({"boundaries", "cues"})
     metadata = Encoding(
         np.array([[0.5, -0.25, 0, 2]], np.float32),
         np.ones(1, bool),
@@ -76,7 +80,7 @@ def write_stores(small_contents: Callable[[int, str], Contents]) -> None:
     update_store(WHOLE, lambda _: contents)
 
 
-@both
+@all_of_them
 def test_a_store_of_version_1_is_valid(path: Path) -> None:
     assert check_store(path) == []
 
@@ -116,6 +120,23 @@ def test_the_source_and_the_shots_of_a_whole_store_say_what_they_said() -> None:
     assert shots.made_from == {"source/media": SOURCE_SHA256}
 
 
+def test_the_boundaries_and_cues_of_a_segmented_store_say_what_they_said() -> None:
+    with open_store(SEGMENTED) as store:
+        places, boundaries, cues = store.places, store.boundaries, store.cues
+
+    assert places == ("source", "shots", "boundaries", "cues")
+    assert boundaries.kind.tolist() == ["start", "gradual", "cut", "cut"]
+    assert boundaries.score.tolist() == [0, 1.5, 1.5, 1.5]
+    assert boundaries.first_frame.tolist() == [0, 28, 72, 108]
+    assert boundaries.last_frame.tolist() == [0, 44, 72, 108]
+    np.testing.assert_allclose(boundaries.first_s, [0, 7 / 6, 3, 4.5])
+    np.testing.assert_allclose(boundaries.last_s, [0, 11 / 6, 3, 4.5])
+    assert list(boundaries.made_from) == ["shots/timing"]
+    assert (cues.start_s.tolist(), cues.end_s.tolist()) == ([1.6, 2.0], [2.9, 2.5])
+    assert (cues.text.tolist(), cues.sound.tolist()) == (["Guten Tag, Ärger!", "[Tür schlägt]"], [False, True])
+    assert cues.made_from == {"source/media": SOURCE_SHA256}
+
+
 def test_the_encodings_of_a_whole_store_say_what_they_said() -> None:
     with open_store(WHOLE) as store:
         modalities = store.modalities
@@ -153,7 +174,7 @@ def test_what_was_fused_and_embedded_in_a_whole_store_says_what_it_said() -> Non
     np.testing.assert_allclose(embedding.title[:3], [-0.721316, -0.51976, 0.160227], atol=1e-6)
 
 
-@both
+@all_of_them
 @pytest.mark.skipif(h5py.version.hdf5_version != HDF5, reason=f"bytes are promised with HDF5 {HDF5} only")
 def test_the_writer_of_today_gives_the_same_bytes(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = read_contents(path)
@@ -164,7 +185,7 @@ def test_the_writer_of_today_gives_the_same_bytes(path: Path, tmp_path: Path, mo
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-@both
+@pytest.mark.parametrize("path", [PARTIAL, WHOLE], ids=lambda path: path.stem)
 def test_a_copy_is_updated_with_a_new_group(path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copy(path, tmp_path))
     before = read_contents(copy)
