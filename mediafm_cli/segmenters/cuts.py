@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,57 +31,69 @@ class CutOptions:
     likeness: float = 0.65
 
 
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    number: int
-    rgb: np.ndarray  # float32 [h, w, 3]
-    contrast: float
-    jump: float  # from the frame before
-
-
 class CutFinder:
-    """Give it every frame in order; it answers with the cuts that it is sure of, ``lasting`` frames later."""
+    """Give it every frame in order, some at a time; it answers with the cuts that it is sure of."""
 
     def __init__(self, options: CutOptions) -> None:
         self._options = options
-        # The frame before the cut has to be compared with `lasting` frames after it, and the cut with as many before.
-        self._frames: deque[_Frame] = deque(maxlen=2 * options.lasting + 2)
+        self._frames: np.ndarray | None = None  # those that a judgement may still need, uint8 [held, values]
+        self._jumps = np.zeros(1)  # to each of them from the frame before it; to the first of the title there is none
+        self._first = 0  # number of the first of them
+        self._next = 1  # number of the first that has not been judged; what a title begins with is no cut
 
-    def push(self, number: int, rgb: np.ndarray) -> Boundary | None:
-        """Take a frame, float32 [h, w, 3]; judge the one ``lasting`` frames before it."""
-        jump = distance(self._frames[-1].rgb, rgb) if self._frames else 0.0
-        self._frames.append(_Frame(number, rgb, float(rgb.std()), jump))
-        place = len(self._frames) - 1 - self._options.lasting
-        return self._judge(place) if place >= 1 else None
+    def push(self, frames: np.ndarray) -> list[Boundary]:
+        """Take the next frames, uint8 [m, values]; judge those that have ``lasting`` frames after them."""
+        if self._frames is None:
+            self._frames = frames[:1]
+            frames = frames[1:]
+        held = np.concatenate([self._frames, frames])
+        self._jumps = np.concatenate([self._jumps, measure_steps(held[len(self._frames) - 1 :])])
+        self._frames = held
+        cuts = self._judge(self._first + len(held) - self._options.lasting)
+        unneeded = max(0, self._next - self._options.lasting - 1 - self._first)
+        self._frames, self._jumps = held[unneeded:], self._jumps[unneeded:]
+        self._first += unneeded
+        return cuts
 
-    def finish(self) -> Iterator[Boundary]:
+    def finish(self) -> list[Boundary]:
         """Judge the last frames, with what there is after them."""
-        for place in range(max(1, len(self._frames) - self._options.lasting), len(self._frames)):
-            cut = self._judge(place)
-            if cut is not None:
-                yield cut
+        return [] if self._frames is None else self._judge(self._first + len(self._frames))
 
-    def _judge(self, place: int) -> Boundary | None:
-        options, frames = self._options, list(self._frames)
-        before, cut = frames[place - 1], frames[place]
-        least = options.contrast * (before.contrast + cut.contrast) / 2
+    def _judge(self, end: int) -> list[Boundary]:
+        """The cuts among the frames that have not been judged, up to frame ``end``, exclusive."""
+        places = np.arange(self._next - self._first, end - self._first)
+        self._next = max(self._next, end)
+        likely = places[self._jumps[places] >= self._options.floor] if len(places) else places
+        found = (self._judge_one(place) for place in likely.tolist())
+        return [cut for cut in found if cut is not None]
+
+    def _judge_one(self, place: int) -> Boundary | None:
+        assert self._frames is not None
+        options, frames, jumps, jump = self._options, self._frames, self._jumps, float(self._jumps[place])
+        earlier = range(max(0, place - 1 - options.lasting), place - 1)
+        later = range(place + 1, min(place + 1 + options.lasting, len(frames)))
+        if jump < max(jumps[number] for number in (*earlier, place - 1, *later)):
+            return None
+        around = [jumps[number] for number in (*earlier[-1:], place - 1, *later[:2])]
+        if jump < options.ratio * sum(around) / len(around):
+            return None
+        least = options.contrast * (float(frames[place - 1].std()) + float(frames[place].std())) / 2
         least = min(max(least, options.floor), options.ceiling)
-        if cut.jump < least:
+        if jump < least:
             return None
-        earlier = frames[max(0, place - 1 - options.lasting) : place - 1]
-        later = frames[place + 1 : place + 1 + options.lasting]
-        jumps = [frame.jump for frame in (*earlier, before, *later)]
-        around = [frame.jump for frame in (*earlier[-1:], before, *later[:2])]
-        if cut.jump < max(jumps) or cut.jump < options.ratio * sum(around) / len(around):
+        alike = options.likeness * jump
+        if any(_distance(frames[place - 1], frames[number]) < alike for number in later):
             return None
-        alike = options.likeness * cut.jump
-        if any(distance(before.rgb, frame.rgb) < alike for frame in later):
+        if any(_distance(frames[place], frames[number]) < alike for number in earlier):
             return None
-        if any(distance(cut.rgb, frame.rgb) < alike for frame in earlier):
-            return None
-        return Boundary(cut.number, "cut", score=cut.jump / least)
+        return Boundary(self._first + place, "cut", score=jump / least)
 
 
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference."""
-    return float(np.abs(one - other).mean())
+def measure_steps(frames: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each frame from the one before: [m, values] gives [m - 1]."""
+    steps = np.subtract(frames[1:], frames[:-1], dtype=np.promote_types(frames.dtype, np.int16))
+    return np.abs(steps, out=steps).mean(axis=1)
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(measure_steps(np.stack([one, other]))[0])

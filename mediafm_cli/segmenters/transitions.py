@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mediafm_cli.api import Boundary
+from mediafm_cli.segmenters.cuts import measure_steps
 
-_LENGTHS = np.array([8, 12, 16, 20, 24, 32, 40, 48, 64])
-_LONGEST = int(_LENGTHS[-1])
+_LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64)
+_LONGEST = _LENGTHS[-1]
+_EVERY = 2  # only every second frame is tried as the last of a transition: half the cost, and next to nothing is lost
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class _Run:
 
 
 class TransitionFinder:
-    """Give it every frame in order; it answers with transitions once no frame to come can belong to them."""
+    """Give it every frame in order, some at a time; it answers once no frame to come can belong to a transition."""
 
     def __init__(self, options: TransitionOptions) -> None:
         self._options = options
-        self._pictures: deque[np.ndarray] = deque(maxlen=_LONGEST + 1)
-        self._steps: deque[float] = deque(maxlen=_LONGEST + 1)
+        self._pictures = np.zeros((0, 0), np.float32)  # the last frames, shrunk: [held, values]
+        self._steps = np.zeros(0)  # to each of them from the frame before it
         self._open: list[_Run] = []
         self._lit_from: int | None = None
         self._fade_out: _Run | None = None
@@ -68,50 +70,60 @@ class TransitionFinder:
         """Every transition whose middle lies before this frame has been given out."""
         return min([self._at - _LONGEST, *(run.first for run in self._open)])
 
-    def push(self, number: int, rgb: np.ndarray) -> list[Boundary]:
-        """Take a frame, float32 [h, w, 3]."""
-        picture = _shrink(rgb)
-        self._steps.append(float(np.abs(picture - self._pictures[-1]).mean()) if self._pictures else 0.0)
-        self._pictures.append(picture)
-        self._at = number
-        if self._lit_from is None and picture.std() > self._options.blank:
-            self._lit_from = number
-        run = self._best_run(number)
-        if run is not None:
+    def push(self, frames: np.ndarray) -> list[Boundary]:
+        """Take the next frames, uint8 [m, h, w, 3]."""
+        pictures = _shrink(frames)
+        held = np.concatenate([self._pictures, pictures]) if len(self._pictures) else pictures
+        before = held[max(0, len(self._pictures) - 1) :]
+        self._steps = np.concatenate([self._steps, np.zeros(len(pictures) + 1 - len(before)), measure_steps(before)])
+        self._pictures = held
+        if self._lit_from is None:
+            lit = np.flatnonzero(pictures.std(axis=1) > self._options.blank)
+            self._lit_from = self._at + 1 + int(lit[0]) if len(lit) else None
+        self._at += len(frames)
+        for run in self._find_runs(len(frames)):
             self._keep(run)
-        return self._close(number - _LONGEST)
+        self._pictures, self._steps = held[-_LONGEST:], self._steps[-_LONGEST:]
+        return self._close(self._at - _LONGEST)
 
     def finish(self) -> list[Boundary]:
         """What is still open at the end of the title."""
         return self._close(self._at + 1)
 
-    def _best_run(self, number: int) -> _Run | None:
-        """The best transition that ends with the newest frame."""
-        options = self._options
-        lengths = _LENGTHS[: np.searchsorted(_LENGTHS, len(self._pictures))]
-        if not len(lengths):
-            return None
-        end = self._pictures[-1]
-        changes = np.abs(np.stack([self._pictures[-1 - length] for length in lengths]) - end)
-        steps = np.maximum.accumulate(np.array(self._steps)[::-1])
-        best: _Run | None = None
-        for length, pixels in zip(lengths.tolist(), changes, strict=True):
-            change = float(pixels.mean())
-            if change < options.change or steps[length - 1] > options.step * change:
-                continue
-            start = self._pictures[-1 - length]
-            residual = max(self._residual(start, end, length, part) for part in (1, 2, 3)) / change
-            if residual >= options.residual or (pixels.mean(axis=1) > 8).mean() < options.broad:
-                continue
-            quality = change * (1 - residual)
-            if best is None or quality > best.quality:
-                best = _Run(number - length, number, change, quality, self._fade(start, end))
-        return best
+    def _find_runs(self, count: int) -> list[_Run]:
+        """The best transition that ends with each of the newest ``count`` frames, where there is one, in order."""
+        first = self._at + 1 - len(self._pictures)
+        best: dict[int, _Run] = {}
+        for length in _LENGTHS:
+            begin = max(length, len(self._pictures) - count)
+            ends = np.arange(begin + (first + begin) % _EVERY, len(self._pictures), _EVERY)
+            for end, change, residual in self._find_ends(ends, length) if len(ends) else ():
+                quality = change * (1 - residual)
+                if end not in best or quality > best[end].quality:
+                    fade = self._fade(self._pictures[end - length], self._pictures[end])
+                    best[end] = _Run(first + end - length, first + end, change, quality, fade)
+        return [best[end] for end in sorted(best)]
 
-    def _residual(self, start: np.ndarray, end: np.ndarray, length: int, part: int) -> float:
-        offset = length * part // 4
-        blend = start + (end - start) * (offset / length)
-        return float(np.abs(self._pictures[-1 - length + offset] - blend).mean())
+    def _find_ends(self, ends: np.ndarray, length: int) -> Iterator[tuple[int, float, float]]:
+        """Which of the places ``ends`` a transition of this length leads to, its change, and its residual."""
+        options, pictures = self._options, self._pictures
+        start, end = pictures[ends - length], pictures[ends]
+        moved = np.abs(end - start)
+        change = moved.mean(axis=1)
+        steepest = sliding_window_view(self._steps, length)[ends - length + 1].max(axis=1)
+        kept = np.flatnonzero((change >= options.change) & (steepest <= options.step * change))
+        residual = np.zeros(len(ends), np.float32)
+        for quarter in (2, 1, 3):  # the middle one tells most
+            if not len(kept):
+                return
+            offset = length * quarter // 4
+            blend = start[kept] + (end[kept] - start[kept]) * np.float32(offset / length)
+            off = np.abs(pictures[ends[kept] - length + offset] - blend).mean(axis=1) / change[kept]
+            residual[kept] = np.maximum(residual[kept], off)
+            kept = kept[off < options.residual]
+        for place in kept.tolist():
+            if (moved[place].reshape(-1, 3).mean(axis=1) > 8).mean() >= options.broad:
+                yield int(ends[place]), float(change[place]), float(residual[place])
 
     def _fade(self, start: np.ndarray, end: np.ndarray) -> str:
         """Whether a picture comes out of a blank one ("in") or goes into it ("out"), or neither ("")."""
@@ -152,9 +164,9 @@ class TransitionFinder:
         yield Boundary(frame, "gradual", score=run.change / self._options.change, first=first, last=run.last)
 
 
-def _shrink(rgb: np.ndarray) -> np.ndarray:
-    """Means over blocks of 4 × 4 pixels, float32 [blocks, 3]: blends show as well there, and cost a sixteenth."""
-    height, width = (side - side % 4 for side in rgb.shape[:2])
-    blocks = rgb[:height, :width].reshape(height // 4, 4, width // 4, 4, 3)
-    rows = blocks[:, 0] + blocks[:, 1] + blocks[:, 2] + blocks[:, 3]
-    return ((rows[:, :, 0] + rows[:, :, 1] + rows[:, :, 2] + rows[:, :, 3]) / 16).reshape(-1, 3)
+def _shrink(frames: np.ndarray) -> np.ndarray:
+    """Means over blocks of 4 × 4 pixels, uint8 [m, h, w, 3] to float32 [m, values]: blends show as well there."""
+    height, width = (side - side % 4 for side in frames.shape[1:3])
+    blocks = frames[:, :height, :width].reshape(len(frames), height // 4, 4, width // 4, 4, 3)
+    rows = blocks.sum(axis=2, dtype=np.uint16)
+    return (rows.sum(axis=3) / np.float32(16)).reshape(len(frames), -1)
