@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ class Frames:
     """Ask for frames of the shot, sampled uniformly, upright, with square pixels.
 
     Attributes:
-        count: frames per shot; the centres of ``count`` equal parts of the shot. A shot with fewer frames repeats some.
+        count: frames per shot, from about the centres of ``count`` equal parts of it. A shot with fewer repeats some.
         max_side: scale so that the longer side is this many pixels (area averaging); ``None`` keeps the source's size.
     """
 
@@ -168,6 +169,21 @@ class Encoder(ABC):
 # --- segmenters -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Title:
+    """What is known of a title before its frames are read.
+
+    Attributes:
+        name: of the media file, without its suffix.
+        frame_rate: average frames per second, as the file declares; ``None`` where it does not.
+        duration_s: seconds, as the file declares; ``None`` where it does not.
+    """
+
+    name: str
+    frame_rate: Fraction | None = None
+    duration_s: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Thumbnail:
     """One decoded frame, scaled down for shot detection.
@@ -175,7 +191,7 @@ class Thumbnail:
     Attributes:
         frame: number of the frame in presentation order, from 0.
         time_s: presentation time in seconds from the start of the title.
-        rgb: uint8 [height, width, 3] of the size the segmenter asked for.
+        rgb: uint8 [height, width, 3] of the size the segmenter asked for; [0, 0, 3] where it asked for none.
     """
 
     frame: int
@@ -210,17 +226,21 @@ class Boundary:
 class Segmenter(ABC):
     """Finds shot boundaries. Register a subclass in the entry-point group ``mediafm.segmenters.v1``.
 
-    Required: ``detect``. Optional: ``Options``, ``thumbnail_size``, ``fingerprint``.
+    Required: ``detect``. Optional: ``Options``, ``thumbnail_size``, ``begin``, ``fingerprint``.
     """
 
     Options: ClassVar[type] = NoOptions
     """A frozen dataclass with a default for every field: the schema of ``--opt key=value``."""
 
-    thumbnail_size: ClassVar[tuple[int, int]] = (64, 36)
-    """Width and height of the frames that ``detect`` is given."""
+    thumbnail_size: ClassVar[tuple[int, int] | None] = (64, 36)
+    """Width and height of the frames that ``detect`` is given; ``None`` where their times are enough."""
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
+
+    def begin(self, title: Title) -> None:
+        """Learn which title comes next; called before ``fingerprint`` and ``detect``."""
+        return
 
     @abstractmethod
     def detect(self, frames: Iterator[Thumbnail]) -> Iterator[Boundary]:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.encoding import all_encoded, encode_titles
+from mediafm_cli.cli.segmenting import segment_titles
 from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.cli.training import train
 
 if TYPE_CHECKING:
     from mediafm_cli.model.fusion import Normalize
+    from mediafm_cli.stages.host import EncoderHost
+    from mediafm_cli.stages.outcome import OnProgress, Outcome
     from mediafm_cli.stages.segment import SegmentSettings
 
 
@@ -25,7 +28,7 @@ class ChainSettings:
     Attributes:
         preset: the encoders. ``normalize``: see ``fuse``.
         model: folder of the model; trained there if it holds none.
-        max_steps, seed, device: of the training.
+        max_steps, seed, device: of the training. ``jobs``, ``hwaccel``: see ``segment``.
     """
 
     preset: str
@@ -34,6 +37,8 @@ class ChainSettings:
     max_steps: int = 1000
     seed: int = 0
     device: str = "auto"
+    jobs: int | None = None
+    hwaccel: str = ""
 
 
 def run_chain(
@@ -51,6 +56,7 @@ def run_chain(
     Args:
         stores: the store of each media file. ``segmenting``: how each is segmented.
     """
+    from mediafm_cli.api import Frames
     from mediafm_cli.config import find_preset
     from mediafm_cli.device import find_device
     from mediafm_cli.model.folder import CONFIG, load_model, model_fingerprint
@@ -58,7 +64,6 @@ def run_chain(
     from mediafm_cli.stages.encode import EncodeSettings
     from mediafm_cli.stages.fuse import fuse_title
     from mediafm_cli.stages.host import make_host
-    from mediafm_cli.stages.segment import segment_title
     from mediafm_cli.train.config import TrainConfig
 
     steps = Console(quiet=console.quiet, verbose=console.verbose, results=False)
@@ -72,14 +77,13 @@ def run_chain(
             host.preflight()
         for host in wanted:
             steps.detail(f"encoder: {host.described}, {host.dim} numbers, {host.fingerprint}")
-        paths = run_over_titles(
-            "segment",
-            list(stores),
-            lambda title, progress: segment_title(
-                title, stores[title], segmenting[title], overwrite=overwrite, progress=progress
-            ),
-            steps,
-        )
+        seeing = next((name for name, host in hosts.items() if isinstance(host.encoder.needs, Frames)), None)
+        if seeing is None:
+            paths = segment_titles(
+                stores, segmenting, steps, jobs=settings.jobs, hwaccel=settings.hwaccel, overwrite=overwrite
+            )
+        else:
+            paths = segment_and_see(stores, segmenting, seeing, hosts.pop(seeing), settings, steps, overwrite)
         for modality, host in hosts.items():
             encode_titles(paths, host, EncodeSettings(modality), steps, overwrite=overwrite)
             host.close()
@@ -96,4 +100,40 @@ def run_chain(
     named = EmbedSettings(settings.model.resolve().name)
     return run_over_titles(
         "embed", paths, lambda path, _: embed_store(path, model, fingerprint, named, overwrite=overwrite), console
+    )
+
+
+def segment_and_see(
+    stores: Mapping[Path, Path],
+    segmenting: Mapping[Path, SegmentSettings],
+    modality: str,
+    host: EncoderHost,
+    settings: ChainSettings,
+    console: Console,
+    overwrite: bool,
+) -> list[Path]:
+    """Segment each title and encode its frames, kept from the same pass; they are deleted when the title is done."""
+    from dataclasses import replace
+    from threading import Lock
+
+    from mediafm_cli.api import Frames
+    from mediafm_cli.media.kept_frames import frames_path
+    from mediafm_cli.stages.encode import EncodeSettings, encode_title
+
+    needs = host.encoder.needs if isinstance(host.encoder.needs, Frames) else None
+    left = {title for title, store in stores.items() if overwrite or not all_encoded([store], modality)}
+    ours = {store for title, store in stores.items() if title in left and not frames_path(store).exists()}
+    how = {title: replace(segmenting[title], keep_frames=needs if title in left else None) for title in stores}
+    one_at_a_time = Lock()
+
+    def see(cut: Outcome, progress: OnProgress) -> Outcome:
+        with one_at_a_time:
+            seen = encode_title(cut.store, host, EncodeSettings(modality), overwrite=overwrite, progress=progress)
+        if cut.store in ours:
+            frames_path(cut.store).unlink(missing_ok=True)
+        written = cut if cut.status == "written" else seen
+        return replace(written, summary=f"{cut.summary}; {seen.summary}", notes=(*cut.notes, *seen.notes))
+
+    return segment_titles(
+        stores, how, console, jobs=settings.jobs, hwaccel=settings.hwaccel, overwrite=overwrite, then=see
     )

@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.progress import Progress as RichProgress
 
     from mediafm_cli.errors import MediafmError
     from mediafm_cli.stages.outcome import OnProgress, Progress
@@ -36,6 +38,7 @@ class Console:
         self.verbose = verbose
         self.as_json = as_json
         self.results = results
+        self._bars_lock = Lock()
 
     @cached_property
     def stderr(self) -> RichConsole:
@@ -97,7 +100,29 @@ class Console:
 
     @contextmanager
     def _bar(self, label: str) -> Iterator[OnProgress]:
+        """One line of the display that all bars share; it is there as long as any of them is."""
         from rich.markup import escape
+
+        with self._bars_lock:
+            task = self._bars.add_task(escape(label), total=None, rate="")
+            self._bars.start()
+        started = time.monotonic()
+
+        def watch(progress: Progress) -> None:
+            rate = progress.done / max(time.monotonic() - started, 1e-9)
+            shown = f"{progress.done:.0f} {progress.unit}, {rate:.0f}/s"
+            self._bars.update(task, completed=progress.done, total=progress.total, rate=shown)
+
+        try:
+            yield watch
+        finally:
+            with self._bars_lock:
+                self._bars.remove_task(task)
+                if not self._bars.tasks:
+                    self._bars.stop()
+
+    @cached_property
+    def _bars(self) -> RichProgress:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
@@ -109,16 +134,7 @@ class Console:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with RichProgress(*columns, console=self.stderr, transient=True) as bar:
-            task = bar.add_task(escape(label), total=None, rate="")
-            started = time.monotonic()
-
-            def watch(progress: Progress) -> None:
-                rate = progress.done / max(time.monotonic() - started, 1e-9)
-                shown = f"{progress.done:.0f} {progress.unit}, {rate:.0f}/s"
-                bar.update(task, completed=progress.done, total=progress.total, rate=shown)
-
-            yield watch
+        return RichProgress(*columns, console=self.stderr, transient=True)
 
     def _plain(self, label: str) -> OnProgress:
         started = last = time.monotonic()

@@ -42,4 +42,11 @@ Normalize = Annotated[
 ]
 MaxSteps = Annotated[int, typer.Option("--max-steps", min=1, help="Optimiser steps.")]
 Model = Annotated[Path, typer.Option("--model", metavar="FOLDER", help="A model folder, made by pretrain.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, envvar="MEDIAFM_JOBS", help="Films decoded at once. Default: one for four cores."),
+]
+Hwaccel = Annotated[
+    str, typer.Option("--hwaccel", metavar="DEVICE", help="Decode on cuda, cuda:1, vaapi, …, if it can.")
+]
 PRESET = DEFAULT_PRESET

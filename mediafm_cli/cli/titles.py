@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError, UnavailableError
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
     from mediafm_cli.stages.outcome import OnProgress, Outcome
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def run_over_titles(
@@ -21,8 +24,12 @@ def run_over_titles(
     console: Console,
     *,
     nul: bool = False,
+    jobs: int = 1,
 ) -> list[Path]:
-    """Call ``work`` on each title and print the path of each store as it is finished; the stores.
+    """Call ``work`` on each title and print the path of each store as it is finished; the stores, in order.
+
+    Args:
+        jobs: titles at once, each in a thread; ``work`` leaves the processor to processes of its own.
 
     Raises:
         MediafmError: the error of the only title.
@@ -31,29 +38,36 @@ def run_over_titles(
         PluginError, UnavailableError: the encoder itself is broken, or what it needs is not there, so that no other
             title can fare better.
     """
-    outcomes: list[Outcome] = []
+    outcomes: dict[Path, Outcome] = {}
     failed: dict[Path, MediafmError] = {}
-    for number, title in enumerate(titles, 1):
-        label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if len(titles) > 1 else "")
+    several = len(titles) > 1
+
+    def run(numbered: tuple[int, Path]) -> Outcome | MediafmError:
+        number, title = numbered
+        label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if several else "")
         try:
             with console.progress(label) as progress:
-                outcome = work(title, progress)
+                return work(title, progress)
         except (PluginError, UnavailableError):
             raise
-        except MediafmError as error:
-            if len(titles) == 1:
+        except Exception as error:
+            if not several:
                 raise
-            console.fail(error)
-            failed[title] = error
+            return error if isinstance(error, MediafmError) else _unforeseen(title, error)
+
+    for title, ended in zip(titles, _map(run, list(enumerate(titles, 1)), jobs), strict=True):
+        if isinstance(ended, MediafmError):
+            console.fail(ended)
+            failed[title] = ended
             continue
-        tell = console.say if len(titles) == 1 else console.detail
-        tell(f"{stage} {outcome.store}: {outcome.status}: {outcome.summary}")
-        for note in outcome.notes:
-            console.warn(f"{outcome.store}: {note}")
-        _show_result(stage, outcome, console, nul)
-        outcomes.append(outcome)
-    if len(titles) > 1:
-        counts = Counter([*(outcome.status for outcome in outcomes), *["failed"] * len(failed)])
+        tell = console.detail if several else console.say
+        tell(f"{stage} {ended.store}: {ended.status}: {ended.summary}")
+        for note in ended.notes:
+            console.warn(f"{ended.store}: {note}")
+        _show_result(stage, ended, console, nul)
+        outcomes[title] = ended
+    if several:
+        counts = Counter([*(outcome.status for outcome in outcomes.values()), *["failed"] * len(failed)])
         counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         console.say(f"{stage}: {len(titles)} titles: {counted}")
     if failed and outcomes:
@@ -61,7 +75,32 @@ def run_over_titles(
         raise SomeTitlesFailedError(f"{len(failed)} of {len(titles)} titles failed: {names}.", "The others are done.")
     if failed:
         raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
-    return [outcome.store for outcome in outcomes]
+    return [outcome.store for outcome in outcomes.values()]
+
+
+def _unforeseen(title: Path, error: Exception) -> MediafmError:
+    if isinstance(error, OSError):
+        return MediafmError(f"{title} failed.", f"{error.filename or 'A file'} cannot be used: {error.strerror}.")
+    hint = "Run it on this title alone as mediafm --debug … and report what it prints."
+    return MediafmError(f"{title} failed: {type(error).__name__}: {error}", "This is a bug.", hint)
+
+
+def _map(call: Callable[[T], U], items: Sequence[T], jobs: int) -> Iterator[U]:
+    """What ``call`` returns for each item, in order; ``jobs`` of them at once. An error ends what is under way."""
+    if jobs == 1:
+        yield from map(call, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mediafm_cli.stages.isolate import stop_isolated
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            yield from pool.map(call, items)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_isolated()
+            raise
 
 
 def _show_result(stage: str, outcome: Outcome, console: Console, nul: bool) -> None:

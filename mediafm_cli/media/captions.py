@@ -31,6 +31,7 @@ class Cue:
     start_s: float
     end_s: float
     text: str
+    sound: bool = False
 
 
 @dataclass(frozen=True)

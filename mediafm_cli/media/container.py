@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
@@ -34,7 +36,24 @@ MICROSECONDS = 1_000_000
 _SUPPORTED = "Supported are MP4, MOV, MKV, WebM, MPEG-TS, AVI and the other usual video and audio containers."
 
 
-def open_media(path: Path) -> InputContainer:
+@dataclass(frozen=True)
+class Decoding:
+    """With what pictures are decoded.
+
+    Attributes:
+        threads: 0 for as many as there are cores.
+        hwaccel: FFmpeg's name of a device, such as ``"cuda"`` or ``"cuda:1"``; empty for the processor. There is no
+            falling back here: see ``hardware.choose_decoding``.
+    """
+
+    threads: int = 0
+    hwaccel: str = ""
+
+
+PROCESSOR = Decoding()
+
+
+def open_media(path: Path, decoding: Decoding = PROCESSOR) -> InputContainer:
     """Open a local media file for reading; use it as a context manager.
 
     Raises:
@@ -43,12 +62,14 @@ def open_media(path: Path) -> InputContainer:
     _check_regular_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "max_pixels": str(MAX_PIXELS)}
     try:
-        container = av.open(f"file:{os.path.abspath(path)}", mode="r", options=options, **_LENIENT)
+        container = av.open(
+            f"file:{os.path.abspath(path)}", mode="r", options=options, hwaccel=_hwaccel(decoding), **_LENIENT
+        )
     except av.error.PermissionError as error:
         raise _no_permission(path) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise MediaError(f"{path} is not a media file that can be read.", _reason(error), _SUPPORTED) from error
-    _prepare_video(container)
+    _prepare_video(container, decoding)
     return container
 
 
@@ -110,8 +131,16 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _prepare_video(container: InputContainer) -> None:
+def _hwaccel(decoding: Decoding) -> HWAccel | None:
+    if not decoding.hwaccel:
+        return None
+    kind, _, device = decoding.hwaccel.partition(":")
+    return HWAccel(kind, device or None, allow_software_fallback=False)
+
+
+def _prepare_video(container: InputContainer, decoding: Decoding) -> None:
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             stream.codec_context.thread_type = "AUTO"  # the default gains nothing from a second core
+            stream.codec_context.thread_count = decoding.threads

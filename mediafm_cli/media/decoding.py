@@ -83,25 +83,34 @@ class VideoPass:
     """One sequential decode of a video stream: iterate for (pts, frame) in presentation order; ``report`` fills up.
 
     The pts increase strictly: one that is missing or does not increase is put one frame duration after the last.
+
+    Args:
+        listen: another stream, by its index, that is read on the way, and what is called with each of its packets.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        listen: tuple[int, Callable[[Packet], None]] | None = None,
+    ) -> None:
         self._container = container
         self._stream = stream
         self._duration = frame_duration(stream)
         self._timed = True
         self._by_pts = has_presentation_times(container)
         self._last: int | None = None
+        self._listen = listen
         self._declared_by_stream = declared_end_s(stream)
         self.report = DecodeReport(time_base_of(stream), origin_s(container), self._declared_end_s())
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
         report = self.report
-        # Where only the container declares a duration, a longer sound or caption track may be what it measures.
-        others = [] if self._declared_by_stream is not None else list(self._container.streams)
-        for packet in iterate_packets(self._container, [self._stream, *others], self._count_damage):
+        for packet in iterate_packets(self._container, self._wanted_streams(), self._count_damage):
             if packet.stream.index != self._stream.index:
                 report.others_end_s = max(report.others_end_s, self._end_of_other(packet))
+                if self._listen is not None and packet.stream.index == self._listen[0]:
+                    self._listen[1](packet)
                 continue
             if packet.size:
                 self._timed = packet.pts is not None
@@ -113,6 +122,13 @@ class VideoPass:
                 report.first_pts = pts if report.first_pts is None else report.first_pts
                 report.end_pts = pts + self._length(frame)
                 yield pts, frame
+
+    def _wanted_streams(self) -> list[Stream]:
+        streams = list(self._container.streams)
+        if self._declared_by_stream is None:
+            return streams  # the container's duration may be that of a longer sound or caption track
+        heard = self._stream.index if self._listen is None else self._listen[0]
+        return [stream for stream in streams if stream.index in (self._stream.index, heard)]
 
     def _declared_end_s(self) -> float | None:
         if self._declared_by_stream is not None:

@@ -20,8 +20,9 @@ from av.video.stream import VideoStream
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.container import open_media
-from mediafm_cli.media.decoding import VideoPass, decode_packet, has_presentation_times, iterate_packets
+from mediafm_cli.media.decoding import VideoPass, decode_packet, has_presentation_times, iterate_packets, time_base_of
 from mediafm_cli.media.display import Picture, read_display
+from mediafm_cli.media.sampling import grid_step, sample_times
 
 # Containers whose seek table is in presentation time; the others search by decoding time.
 _SEEKS_BY_PTS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
@@ -63,8 +64,9 @@ def sample_frames(
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Sample frames uniformly from spans of a title.
 
-    Each span gives the pictures shown at the centres of ``needs.count`` equal parts of it; upright, with square pixels,
-    and all of one size for the whole title. A picture that began before the span is replaced by the first one inside.
+    Each span gives the pictures shown near the centres of ``needs.count`` equal parts of it, as ``sample_times`` says;
+    upright, with square pixels, and all of one size for the whole title. A picture that began before the span is
+    replaced by the first one inside.
 
     Args:
         spans: (start, end) in pts of the stream, end exclusive, ascending and without overlap.
@@ -78,9 +80,11 @@ def sample_frames(
         MediaError: the file cannot be read.
         ValueError: the spans are not ascending, or overlap.
     """
-    targets = _place_targets(spans, needs.count)
+    _check_spans(spans)
     with open_media(path) as container:
-        picture = Picture(read_display(container, _video_stream(container, stream_index)), needs.max_side)
+        stream = _video_stream(container, stream_index)
+        targets = _place_targets(spans, needs.count, grid_step(time_base_of(stream)))
+        picture = Picture(read_display(container, stream), needs.max_side)
     shot: list[np.ndarray] = []
     for number, (target, frame) in enumerate(_pick(path, stream_index, targets), start=1):
         if frame is not None:
@@ -90,16 +94,19 @@ def sample_frames(
             shot = []
 
 
-def _place_targets(spans: Sequence[tuple[int, int]], count: int) -> list[_Target]:
+def _check_spans(spans: Sequence[tuple[int, int]]) -> None:
     last_end: int | None = None
     for start, end in spans:
         if end <= start or (last_end is not None and start < last_end):
             raise ValueError(f"spans must be ascending, not empty and without overlap; got {start} to {end}")
         last_end = end
+
+
+def _place_targets(spans: Sequence[tuple[int, int]], count: int, step: int) -> list[_Target]:
     return [
-        _Target(number, start, end, start + (end - start) * (2 * part + 1) // (2 * count))
+        _Target(number, start, end, time)
         for number, (start, end) in enumerate(spans)
-        for part in range(count)
+        for time in sample_times(start, end, count, step)
     ]
 
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mediafm_cli.api import Thumbnail
 from mediafm_cli.media.decoding import VideoPass
 
 
-def read_thumbnails(frames: VideoPass, size: tuple[int, int]) -> Iterator[tuple[int, Thumbnail]]:
+def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator[tuple[int, VideoFrame, Thumbnail]]:
     """Scale each frame of a pass to ``size`` (width, height) by area averaging, as coded: neither turned nor stretched.
 
     Constant memory, and one reformatter for the whole title: making one per frame costs a tenth of the decoding.
 
     Yields:
-        (pts, thumbnail).
+        (pts, frame, thumbnail); a thumbnail without pixels where ``size`` is ``None``.
     """
-    width, height = size
     reformatter = VideoReformatter()
+    nothing: np.ndarray = np.zeros((0, 0, 3), np.uint8)
     for number, (pts, frame) in enumerate(frames):
-        small = reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
-        )
-        yield pts, Thumbnail(number, frames.report.seconds(pts), small.to_ndarray())
+        rgb = nothing
+        if size is not None:
+            width, height = size
+            rgb = reformatter.reformat(
+                frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
+            ).to_ndarray()
+        yield pts, frame, Thumbnail(number, frames.report.seconds(pts), rgb)

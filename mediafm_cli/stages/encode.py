@@ -18,6 +18,7 @@ import numpy as np
 
 from mediafm_cli.api import Text
 from mediafm_cli.errors import StaleError, command
+from mediafm_cli.media.kept_frames import QUALITY
 from mediafm_cli.options import compared_options, options_as_json
 from mediafm_cli.stages.host import EncoderHost
 from mediafm_cli.stages.material import Material, gather_material
@@ -91,6 +92,8 @@ def encode_title(
     if dry_run:
         return _plan(path, material, host, encoding.done)
 
+    if material.kept is not None and not material.kept.is_exact:
+        encoding = replace(encoding, versions={**encoding.versions, "kept-frames": f"jpeg-{QUALITY}"})
     digest = to_raw(place, there).sha256() if there else None
     commit_every_s = host.encoder.commit_every_s if settings.commit_every_s is None else settings.commit_every_s
     last = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from mediafm_cli.errors import MediaError, command
 from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.media.frames import sample_frames
+from mediafm_cli.media.kept_frames import KeptFrames, open_kept_frames
 from mediafm_cli.stages.metadata import metadata_text
 from mediafm_cli.store.schema import METADATA, Shots, Source
 
@@ -32,11 +34,24 @@ def gather_material(
     if modality == METADATA:
         bare = [Shot(0, 0.0, source.duration_s or float(shots.end_s[-1]))]
         return Material(bare, shots, needs, texts=[metadata_text(source.metadata)])
-    spans_s = zip(shots.start_s.tolist(), shots.end_s.tolist(), strict=True)
-    bare = [Shot(row, *span_s) for row, span_s in enumerate(spans_s)]
+    if isinstance(needs, Frames):
+        return _gather_frames(store, source, shots, needs, folder)
+    bare = _bare(shots)
     if isinstance(needs, Text):
         return Material(bare, shots, needs, texts=[str(text) for text in shots.text])
     return Material(bare, shots, needs, media=find_media(store, source, folder))
+
+
+def _bare(shots: Shots) -> list[Shot]:
+    spans_s = zip(shots.start_s.tolist(), shots.end_s.tolist(), strict=True)
+    return [Shot(row, *span_s) for row, span_s in enumerate(spans_s)]
+
+
+def _gather_frames(store: Path, source: Source, shots: Shots, needs: Frames, folder: Path | None) -> Material:
+    kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
+    spans = zip(shots.start_pts.tolist(), shots.end_pts.tolist(), strict=True)
+    media = None if kept and all(kept.holds(*span) for span in spans) else find_media(store, source, folder)
+    return Material(_bare(shots), shots, needs, media=media, kept=kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +61,7 @@ class Material:
     Attributes:
         bare: each shot with its span and nothing else.
         texts: the text of each, where text is needed; else ``media`` is the file to read.
+        kept: frames kept from when the title was segmented; without ``media``, all that are needed.
     """
 
     bare: list[Shot]
@@ -53,6 +69,7 @@ class Material:
     needs: Needs
     texts: list[str] | None = None
     media: Path | None = None
+    kept: KeptFrames | None = None
 
     @cached_property
     def first_alike(self) -> np.ndarray:
@@ -80,16 +97,30 @@ class Material:
                 text = self.texts[shot.index]
                 is_first = self.first_alike[shot.index] == shot.index
                 yield shot.index, replace(shot, text=text) if is_first and text.strip() else None
-        elif isinstance(self.needs, Frames) and self.media:
-            spans = [(int(shots.start_pts[shot.index]), int(shots.end_pts[shot.index])) for shot in left]
-            for place, frames in sample_frames(self.media, spans, self.needs, shots.video_stream):
-                yield left[place].index, None if frames is None else replace(left[place], frames=frames)
+        elif isinstance(self.needs, Frames):
+            for shot, frames in self._read_frames(left, self.needs):
+                yield shot.index, None if frames is None else replace(shot, frames=frames)
         elif isinstance(self.needs, Audio) and self.media and shots.audio_stream >= 0:
             spans_s = [(shot.start_s, shot.end_s) for shot in left]
             for place, audio in read_spans(self.media, spans_s, self.needs.rate, shots.audio_stream):
                 yield left[place].index, None if audio is None else replace(left[place], audio=audio)
         else:
             yield from ((shot.index, None) for shot in left)
+
+    def _read_frames(self, left: list[Shot], needs: Frames) -> Iterator[tuple[Shot, np.ndarray | None]]:
+        """The frames of each shot: the kept ones, and those that are sought in the media file."""
+        spans = {
+            shot.index: (int(self.shots.start_pts[shot.index]), int(self.shots.end_pts[shot.index])) for shot in left
+        }
+        kept = self.kept
+        sought = [span for span in spans.values() if kept is None or not kept.holds(*span)]
+        found: Iterator[tuple[int, np.ndarray | None]] = iter(())
+        if sought and self.media:
+            found = sample_frames(self.media, sought, needs, self.shots.video_stream)
+        with kept or nullcontext():
+            for shot in left:
+                span = spans[shot.index]
+                yield shot, kept.read(*span) if kept and kept.holds(*span) else next(found)[1]
 
 
 def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:

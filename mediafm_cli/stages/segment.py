@@ -5,26 +5,31 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mediafm_cli.api import Frames, Segmenter, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import assign_cues, find_captions
-from mediafm_cli.media.container import open_media
+from mediafm_cli.media.captions import Captions, Cue, assign_cues, find_captions
+from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
+from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
-from mediafm_cli.media.shots import MIN_SHOT_S, cut_into_shots
+from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
 from mediafm_cli.options import options_as_json, parse_options
 from mediafm_cli.registry import blame, load_segmenter
+from mediafm_cli.stages.keep import FrameStore, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import require_fresh, stale_parts
+from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
 from mediafm_cli.store.raw import canonical_json
 from mediafm_cli.store.read import Contents, read_contents
-from mediafm_cli.store.schema import Embedding, Encoding, Fused, Shots, Source
+from mediafm_cli.store.schema import Boundaries, Cues, Embedding, Encoding, Fused, Shots, Source
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,22 @@ class SegmentSettings:
 
     Attributes:
         segmenter: name of a segmenter plugin. ``options``: its options, as ``key=value``.
-        min_shot_s: shots shorter than this many seconds join the shot before.
+        rules: which boundaries make shots.
         subtitles: a subtitle file instead of what lies beside or inside the media file.
         language: language of the subtitles to prefer, such as ``en``.
         metadata: file with what is known of the title: ``.json`` or text.
+        keep_frames: frames of each shot to keep beside the store for ``encode``; ``None`` keeps none.
+        decoding: threads and hardware.
     """
 
     segmenter: str = "content"
     options: Sequence[str] = ()
-    min_shot_s: float = MIN_SHOT_S
+    rules: ShotRules = DEFAULT_RULES
     subtitles: Path | None = None
     language: str | None = None
     metadata: Path | None = None
+    keep_frames: Frames | None = None
+    decoding: Decoding = PROCESSOR
 
 
 def segment_title(
@@ -66,35 +75,83 @@ def segment_title(
         StaleError: the store was made from another file, or with other settings.
     """
     settings = settings or SegmentSettings()
-    loaded = load_segmenter(settings.segmenter)
-    kind, described = loaded.plugin, loaded.found.described
-    options = parse_options(kind.Options, settings.options)
-    with blame(described, "to start"):
-        segmenter = kind(options)
-        fingerprint = dict(segmenter.fingerprint())
     info = probe(media)
     with open_media(media) as container:
-        video_stream = require_video(media, container).index
+        require_video(media, container)
+    chosen = _load(settings, media, info)
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
     captions = find_captions(media, info, settings.subtitles, settings.language)
-    recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.min_shot_s}
     if store.exists() and not overwrite:
-        before = read_contents(store)
-        shots = _require_same(before, source, settings.segmenter, recorded, fingerprint, store)
+        shots = _require_same(read_contents(store), source, chosen, store)
         text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
-        return Outcome(store, "unchanged", f"shots: {len(text)}, there already")
+        summary = f"shots: {len(text)}, there already"
+        needs = settings.keep_frames
+        if needs and not dry_run and keep_later(media, store, source.fingerprint, shots, needs):
+            return Outcome(store, "written", f"{summary}; {needs.count} frames of each kept for encode")
+        return Outcome(store, "unchanged", summary)
     if dry_run:
         return Outcome(store, "planned", f"{media} would be cut into shots by {settings.segmenter}", captions.notes)
+    decoding, path_taken = settings.decoding, ""
+    if decoding.hwaccel:
+        decoding, path_taken = choose_decoding(media, decoding)
 
     def watch(frames: int, time_s: float) -> None:
         progress(Progress(time_s, info.duration_s, "s"))
 
-    with blame(described, f"on {media}"):
-        cut = cut_into_shots(media, segmenter, min_shot_s=settings.min_shot_s, progress=watch)
-    notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
-    shots = Shots(
+    store.parent.mkdir(parents=True, exist_ok=True)
+    needs = settings.keep_frames
+    with FrameStore(media, store, source.fingerprint, needs) if needs else nullcontext() as kept:
+        with blame(chosen.described, f"on {media}"):
+            asked = kept.asked if kept else None
+            cut = cut_into_shots(
+                media, chosen.segmenter, settings.rules, decoding=decoding, frames=asked, progress=watch
+            )
+        notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
+        shots = _make_shots(cut, captions, source, chosen, info, notes)
+        dropped = _commit(store, media, source, shots, cut, captions, overwrite)
+        if kept:
+            kept.finish(shots)
+    if dropped:
+        notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
+    spoken = sum(bool(text) for text in shots.text)
+    done = [f"shots: {len(shots.start_s)}, {spoken} with text"]
+    done += [f"{needs.count} frames of each kept for encode"] if needs else []
+    done += [path_taken] if path_taken else []
+    return Outcome(store, "written", "; ".join(done), notes)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A segmenter ready to start, and what a store records of it."""
+
+    segmenter: Segmenter
+    name: str
+    described: str
+    options: dict[str, Any]
+    fingerprint: dict[str, str]
+
+
+def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> _Chosen:
+    loaded = load_segmenter(settings.segmenter)
+    kind, described = loaded.plugin, loaded.found.described
+    options = parse_options(kind.Options, settings.options)
+    rate = info.video.frame_rate if info.video else None
+    with blame(described, "to start"):
+        segmenter = kind(options)
+        segmenter.begin(Title(media.stem, Fraction(rate) if rate else None, info.duration_s))
+        fingerprint = dict(segmenter.fingerprint())
+    recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.rules.min_shot_s}
+    if settings.rules.max_shot_s is not None:
+        recorded["max_shot_s"] = settings.rules.max_shot_s
+    return _Chosen(segmenter, settings.segmenter, described, recorded, fingerprint)
+
+
+def _make_shots(
+    cut: ShotList, captions: Captions, source: Source, chosen: _Chosen, info: MediaInfo, notes: Sequence[str]
+) -> Shots:
+    return Shots(
         cut.start_s,
         cut.end_s,
         cut.start_pts,
@@ -102,16 +159,22 @@ def segment_title(
         cut.start_frame,
         cut.end_frame,
         np.array(assign_cues(captions.cues, cut.start_s.tolist(), cut.end_s.tolist()), dtype=object),
-        segmenter=settings.segmenter,
-        options=recorded,
-        fingerprint=fingerprint,
+        segmenter=chosen.name,
+        options=chosen.options,
+        fingerprint=chosen.fingerprint,
         time_base=cut.time_base,
-        video_stream=video_stream,
+        video_stream=cut.stream_index,
         audio_stream=-1 if info.audio_index is None else info.audio_index,
         captions=captions.source,
         notes=list(notes),
         made_from={"source/media": source.fingerprint},
     )
+
+
+def _commit(
+    store: Path, media: Path, source: Source, shots: Shots, cut: ShotList, captions: Captions, overwrite: bool
+) -> list[str]:
+    """Put the shots into the store; the groups that had to go, because they were made from what is no more."""
     dropped: list[str] = []
 
     def put(before: Contents | None) -> Contents:
@@ -120,6 +183,9 @@ def segment_title(
                 f"{store} is there already.", "Another process wrote it meanwhile.", "Run the command again."
             )
         after = Contents(media.stem, {"source": source, "shots": shots})
+        after = after.with_group("boundaries", _make_boundaries(cut, parts_sha256(after, ["shots/timing"])))
+        if captions.cues:
+            after = after.with_group("cues", _make_cues(captions.cues, source))
         for place, group in before.groups.items() if before else ():
             if isinstance(group, Encoding | Fused | Embedding):
                 if stale_parts(after, group.made_from):
@@ -128,12 +194,30 @@ def segment_title(
                     after = after.with_group(place, group)
         return after
 
-    store.parent.mkdir(parents=True, exist_ok=True)
     update_store(store, put)
-    if dropped:
-        notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
-    spoken = sum(bool(text) for text in shots.text)
-    return Outcome(store, "written", f"shots: {len(shots.start_s)}, {spoken} with text", notes)
+    return dropped
+
+
+def _make_boundaries(cut: ShotList, made_from: dict[str, str]) -> Boundaries:
+    return Boundaries(
+        kind=np.array([boundary.kind for boundary in cut.boundaries], dtype=object),
+        score=np.array([boundary.score for boundary in cut.boundaries]),
+        first_frame=np.array([boundary.first for boundary in cut.boundaries]),
+        last_frame=np.array([boundary.last for boundary in cut.boundaries]),
+        first_s=cut.first_s,
+        last_s=cut.last_s,
+        made_from=made_from,
+    )
+
+
+def _make_cues(cues: Sequence[Cue], source: Source) -> Cues:
+    return Cues(
+        start_s=np.array([cue.start_s for cue in cues]),
+        end_s=np.array([cue.end_s for cue in cues]),
+        text=np.array([cue.text for cue in cues], dtype=object),
+        sound=np.array([cue.sound for cue in cues]),
+        made_from={"source/media": source.fingerprint},
+    )
 
 
 def _source(media: Path, store: Path, info: MediaInfo, metadata: dict[str, Any]) -> Source:
@@ -146,9 +230,7 @@ def _source(media: Path, store: Path, info: MediaInfo, metadata: dict[str, Any])
     return Source(media.name, path, info.size, info.fingerprint, info.duration_s, streams, metadata)
 
 
-def _require_same(
-    before: Contents, source: Source, segmenter: str, options: dict[str, Any], fingerprint: dict[str, str], store: Path
-) -> Shots:
+def _require_same(before: Contents, source: Source, chosen: _Chosen, store: Path) -> Shots:
     """The shots that are there, if they are what this run would make."""
     there, shots = before.groups.get("source"), before.groups.get("shots")
     if not isinstance(there, Source) or not isinstance(shots, Shots):
@@ -156,7 +238,8 @@ def _require_same(
     if there.fingerprint != source.fingerprint:
         raise _refused(store, f"it was made from another file, {there.name}")
     require_fresh(before, "shots", shots.made_from, "mediafm segment with --overwrite")
-    if (shots.segmenter, dict(shots.options), dict(shots.fingerprint)) != (segmenter, options, fingerprint):
+    made_by = (shots.segmenter, dict(shots.options), dict(shots.fingerprint))
+    if made_by != (chosen.name, chosen.options, chosen.fingerprint):
         raise _refused(store, f"it was segmented by {shots.segmenter} with {canonical_json(shots.options)}")
     if there.metadata != source.metadata:
         raise _refused(store, "its title metadata is not that given now")

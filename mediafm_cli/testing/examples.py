@@ -51,10 +51,10 @@ def example_shots(needs: Needs) -> list[Shot]:
     return [Shot(index, float(index), index + 1.0, **content) for index, content in enumerate(contents)]
 
 
-def example_thumbnails(size: tuple[int, int]) -> list[Thumbnail]:
+def example_thumbnails(size: tuple[int, int] | None) -> list[Thumbnail]:
     """Three still pictures with some noise, two seconds each, of the width and height asked for."""
     rng = np.random.default_rng(0)
-    width, height = size
+    width, height = size or (0, 0)
 
     def draw() -> Iterator[np.ndarray]:
         for level in (40, 200, 90):

@@ -27,15 +27,37 @@ def decode_plainly(path: Path, stream_index: int = 0) -> dict[int, np.ndarray]:
         }
 
 
-def pictures_shown(frames: dict[int, np.ndarray], spans: Sequence[tuple[int, int]], count: int) -> list[np.ndarray]:
-    """The rule in words: at the centre of each part, the last frame that has begun; of those inside the span."""
+def times_by_hand(start: int, end: int, count: int, eighth: int) -> list[float]:
+    """The rule in words: of the eighths of a second in the span, every second, fourth, … one where there are more than
+    four for each frame, the nearest to the centre of each part; the centres where there are too few. In pts."""
+    centres = [start + (end - start) * (part + 0.5) / count for part in range(count)]
+    inside = [time for time in range(start, end) if time % eighth == 0]
+    spacing = eighth
+    while len(inside) > 4 * count:
+        spacing *= 2
+        inside = [time for time in inside if time % spacing == 0]
+    if len(inside) < count:
+        return centres
+    return [min(inside, key=lambda time: (abs(time - int(centre)), -time)) for centre in centres]
+
+
+def pictures_shown(
+    frames: dict[int, np.ndarray], spans: Sequence[tuple[int, int]], count: int, time_base: Fraction
+) -> list[np.ndarray]:
+    """At each of those times the last frame that has begun; of those inside the span."""
     shown = []
     for start, end in spans:
         inside = sorted(pts for pts in frames if start <= pts < end)
-        centres = [start + (end - start) * (part + 0.5) / count for part in range(count)]
-        chosen = [max((pts for pts in inside if pts <= centre), default=inside[0]) for centre in centres]
+        times = times_by_hand(start, end, count, round(Fraction(1, 8) / time_base))
+        chosen = [max((pts for pts in inside if pts <= time), default=inside[0]) for time in times]
         shown.append(np.stack([frames[pts] for pts in chosen]))
     return shown
+
+
+def time_base_of(path: Path, stream_index: int = 0) -> Fraction:
+    with av.open(str(path)) as container:
+        time_base = container.streams[stream_index].time_base
+        return Fraction(time_base.numerator, time_base.denominator)
 
 
 def spans_of(pts: Sequence[int], length: int) -> list[tuple[int, int]]:
@@ -68,7 +90,8 @@ def test_samples_equal_a_sequential_decode(
 
     assert [number for number, _ in sampled] == list(range(len(spans)))
     np.testing.assert_array_equal(
-        np.concatenate([pictures for _, pictures in sampled]), np.concatenate(pictures_shown(frames, spans, count))
+        np.concatenate([pictures for _, pictures in sampled]),
+        np.concatenate(pictures_shown(frames, spans, count, time_base_of(film))),
     )
 
 
@@ -79,8 +102,9 @@ def test_variable_frame_rate_goes_by_time_not_by_number(tmp_path: Path) -> None:
 
     (_, sampled), *_ = sample_frames(film, [(0, 1040)], Frames(4), 0)
 
-    # Centres at 130, 390, 650 and 910 ms fall into the frames that begin at 20, 20, 510 and 900 ms.
-    np.testing.assert_array_equal(sampled, np.stack([frames[stamp] for stamp in (20, 20, 510, 900)]))
+    # The eighths of a second nearest the centres at 130, 390, 650 and 910 ms are 125, 375, 625 and 875 ms, which fall
+    # into the frames that begin at 20, 20, 510 and 510 ms.
+    np.testing.assert_array_equal(sampled, np.stack([frames[stamp] for stamp in (20, 20, 510, 510)]))
 
 
 @pytest.mark.parametrize("name", ["corrupted.mp4", "nasa_13013.mp4", "mov_bbb_4s.mp4", "h265_10bit.mp4"])
@@ -92,7 +116,8 @@ def test_samples_of_real_clips_equal_a_sequential_decode(media: Path, name: str)
 
     sampled = [pictures for _, pictures in sample_frames(film, spans, Frames(3), index)]
 
-    np.testing.assert_array_equal(np.concatenate(sampled), np.concatenate(pictures_shown(frames, spans, 3)))
+    wanted = pictures_shown(frames, spans, 3, time_base_of(film, index))
+    np.testing.assert_array_equal(np.concatenate(sampled), np.concatenate(wanted))
 
 
 def decode_tolerantly(path: Path, stream_index: int) -> dict[int, np.ndarray]:
@@ -126,6 +151,7 @@ def test_frames_without_time_stamps_are_sampled_too(tmp_path: Path) -> None:
     # A raw stream is timed at 25 frames a second on FFmpeg's clock of 1/1200000 s.
     (_, sampled), *_ = sample_frames(film, [(0, 50 * 48_000)], Frames(2), 0)
 
+    # The centres are at 0.5 and 1.5 s, which are on the grid: the frames that begin at 0.48 and 1.48 s.
     np.testing.assert_array_equal(sampled, np.stack([pictures[12], pictures[37]]))
 
 

@@ -12,7 +12,7 @@ from media_clips import cut_bytes, panning_pictures, write_film, write_video
 
 from mediafm_cli.api import Boundary, Segmenter, Thumbnail
 from mediafm_cli.errors import MediaError, PluginError
-from mediafm_cli.media.shots import ShotList, cut_into_shots
+from mediafm_cli.media.shots import ShotList, ShotRules, cut_into_shots
 from mediafm_cli.segmenters.content import ContentSegmenter
 
 
@@ -75,7 +75,7 @@ def test_shots_tile_the_title_in_seconds_pts_and_frames(film: Path) -> None:
     ],
 )
 def test_short_shots_are_joined(film: Path, cuts: tuple[int, ...], min_shot_s: float, starts: list[int]) -> None:
-    shots = cut_into_shots(film, CutAt(*cuts), min_shot_s=min_shot_s)
+    shots = cut_into_shots(film, CutAt(*cuts), ShotRules(min_shot_s))
 
     assert_tiles(shots)
     assert shots.start_frame.tolist() == starts

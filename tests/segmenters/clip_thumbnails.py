@@ -18,4 +18,4 @@ def read_clip(path: Path, stream: int | None = None) -> list[np.ndarray]:
     with open_media(path) as container:
         video = require_video(path, container) if stream is None else container.streams[stream]
         size = ContentSegmenter.thumbnail_size
-        return [thumbnail.rgb for _, thumbnail in read_thumbnails(VideoPass(container, video), size)]
+        return [thumbnail.rgb for _, _, thumbnail in read_thumbnails(VideoPass(container, video), size)]

@@ -22,6 +22,7 @@ from encode_runs import (
 )
 
 from mediafm_cli.errors import MediaError, PluginError, StaleError
+from mediafm_cli.media.shots import ShotRules
 from mediafm_cli.stages.outcome import Progress
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.commit import update_store
@@ -280,7 +281,7 @@ def test_shots_that_came_out_the_same_keep_what_was_made_of_them(store: Path, fi
         encode(store, modality)
     before = read_contents(store)
 
-    settings = SegmentSettings(min_shot_s=0.5, metadata=films[0].metadata)  # no shot of the film is shorter
+    settings = SegmentSettings(rules=ShotRules(0.5), metadata=films[0].metadata)  # no shot of the film is shorter
     segment_title(films[0].path, store, settings, overwrite=True)
 
     after = read_contents(store)
@@ -294,7 +295,7 @@ def test_shots_that_came_out_otherwise_drop_what_was_made_of_them(store: Path, f
         encode(store, modality)
     shutil.copy(films[0].subtitles, store.parent)
 
-    settings = SegmentSettings(min_shot_s=1.1, metadata=films[0].metadata)  # the fifth shot is 25 frames long
+    settings = SegmentSettings(rules=ShotRules(1.1), metadata=films[0].metadata)  # the fifth shot is 25 frames long
     outcome = segment_title(store.parent / films[0].path.name, store, settings, overwrite=True)
 
     assert list(read_contents(store).groups) == ["source", "shots", "encodings/metadata"]

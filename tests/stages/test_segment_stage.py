@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mediafm_cli.errors import MediaError, StaleError, UsageError
+from mediafm_cli.media.shots import ShotRules
 from mediafm_cli.stages.metadata import metadata_text, read_metadata
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.read import open_store
@@ -52,7 +53,7 @@ def test_two_runs_give_the_same_bytes(films: list[SyntheticTitle], tmp_path: Pat
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        (SegmentSettings(min_shot_s=1.0), "segmented by content with"),
+        (SegmentSettings(rules=ShotRules(1.0)), "segmented by content with"),
         (SegmentSettings(options=["contrast=0.6"]), "segmented by content with"),
     ],
 )
@@ -87,7 +88,8 @@ def test_new_subtitles_keep_the_video_and_drop_what_hangs_on_the_text(
 
     with open_store(stores[0]) as store:
         assert store.shots.text[0] == "Nobody said this before."
-        assert store.places == ("source", "shots", "encodings/audio", "encodings/metadata", "encodings/video")
+        kept = ("encodings/audio", "encodings/metadata", "encodings/video")
+        assert store.places == ("source", "shots", "boundaries", "cues", *kept)
         np.testing.assert_array_equal(store.encoding("video").vectors, video.vectors)
     assert any("dropped, because the shots changed: encodings/text, fused" in note for note in outcome.notes)
 

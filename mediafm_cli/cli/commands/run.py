@@ -26,6 +26,8 @@ def run(
     max_steps: shared.MaxSteps = 1000,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
+    jobs: shared.Jobs = None,
+    hwaccel: shared.Hwaccel = "",
     overwrite: shared.Overwrite = False,
     null: shared.Nul = False,
     json: shared.Json = False,
@@ -48,7 +50,7 @@ def run(
     run_chain(
         store_paths(titles, output),
         dict.fromkeys(titles, SegmentSettings(subtitles=subtitles, metadata=metadata)),
-        ChainSettings(preset, model or output / "model", normalize, max_steps, seed, device),
+        ChainSettings(preset, model or output / "model", normalize, max_steps, seed, device, jobs, hwaccel),
         Console(quiet=quiet, verbose=verbose, as_json=json),
         overwrite=overwrite,
     )

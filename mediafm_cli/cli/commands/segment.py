@@ -10,7 +10,6 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import MEDIA_SUFFIXES, find_inputs, refuse_for_many, store_paths
-from mediafm_cli.cli.titles import run_over_titles
 
 
 def segment(
@@ -19,9 +18,15 @@ def segment(
     segmenter: Annotated[str, typer.Option(help="What finds the cuts; see mediafm plugins list.")] = "content",
     opt: shared.Opt = [],  # noqa: B006 - Typer copies it
     min_shot: Annotated[float, typer.Option(min=0, help="Seconds; a shorter shot joins the one before.")] = 0.15,
+    max_shot: Annotated[float | None, typer.Option(min=0.04, help="Seconds; a longer shot is split evenly.")] = None,
     subtitles: shared.Subtitles = None,
     language: Annotated[str | None, typer.Option(help="Preferred language of the subtitles, such as en.")] = None,
     metadata: shared.Metadata = None,
+    keep_frames: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Keep K frames a shot beside the store for encode.")
+    ] = None,
+    jobs: shared.Jobs = None,
+    hwaccel: shared.Hwaccel = "",
     overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False,
     null: shared.Nul = False,
@@ -34,21 +39,35 @@ def segment(
     mediafm segment film.mp4 -o stores/
 
     mediafm segment *.mp4 -o stores/ | mediafm encode - --modality video
+
+    With --keep-frames 4, encode need not decode the film again.
     """
-    from mediafm_cli.stages.segment import SegmentSettings, segment_title
+    from mediafm_cli.api import Frames
+    from mediafm_cli.cli.segmenting import segment_titles
+    from mediafm_cli.media.shots import ShotRules
+    from mediafm_cli.stages.segment import SegmentSettings
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
     titles = find_inputs(media, MEDIA_SUFFIXES, nul=null)
     stores = store_paths(titles, output)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)
-    settings = SegmentSettings(segmenter, opt, min_shot, subtitles, language, metadata)
-    run_over_titles(
-        "segment",
-        titles,
-        lambda title, progress: segment_title(
-            title, stores[title], settings, overwrite=overwrite, dry_run=dry_run, progress=progress
-        ),
+    settings = SegmentSettings(
+        segmenter,
+        opt,
+        ShotRules(min_shot, max_shot),
+        subtitles,
+        language,
+        metadata,
+        keep_frames=Frames(keep_frames) if keep_frames else None,
+    )
+    segment_titles(
+        stores,
+        dict.fromkeys(titles, settings),
         console,
+        jobs=jobs,
+        hwaccel=hwaccel,
+        overwrite=overwrite,
+        dry_run=dry_run,
         nul=null,
     )

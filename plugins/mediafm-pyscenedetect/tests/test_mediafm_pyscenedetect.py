@@ -206,7 +206,7 @@ def read_film(path: Path, stream: int | None = None) -> list[Thumbnail]:
     """Every frame of one video stream, of the file's best where none is named, as mediafm hands it to a segmenter."""
     with open_media(path) as container:
         video = require_video(path, container) if stream is None else container.streams[stream]
-        return [thumbnail for _, thumbnail in read_thumbnails(VideoPass(container, video), SIZE)]
+        return [thumbnail for _, _, thumbnail in read_thumbnails(VideoPass(container, video), SIZE)]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,48 @@
+"""Whether a device really decodes a title: tried on its first picture, before anything relies on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+from av.codec.hwaccel import hwdevices_available
+
+from mediafm_cli.errors import MediaError, UsageError
+from mediafm_cli.media.container import Decoding, open_media
+from mediafm_cli.media.probe import require_video
+
+
+def choose_decoding(path: Path, wanted: Decoding) -> tuple[Decoding, str]:
+    """The way a title can be decoded, the wanted one if it works, and a sentence that says which it is.
+
+    A device is used only if it decodes the first picture by itself; else the processor does the whole title.
+
+    Raises:
+        UsageError: FFmpeg knows no device of that name.
+        MediaError: the file cannot be read, or has no video.
+    """
+    kind = wanted.hwaccel.partition(":")[0]
+    if kind not in hwdevices_available():
+        known = ", ".join(hwdevices_available()) or "none"
+        raise UsageError(f"There is no hardware decoder {wanted.hwaccel!r}.", f"FFmpeg was built with: {known}.")
+    with open_media(path) as container:
+        codec = require_video(path, container).codec_context.name
+    problem = _try_first_picture(path, wanted)
+    if problem:
+        return replace(wanted, hwaccel=""), f"{wanted.hwaccel} cannot decode it ({problem}); the processor does"
+    return wanted, f"{codec} is decoded by {wanted.hwaccel}"
+
+
+def _try_first_picture(path: Path, decoding: Decoding) -> str:
+    """Why the device does not decode the first picture; empty where it does."""
+    try:
+        with open_media(path, decoding) as container:
+            stream = require_video(path, container)
+            if not stream.codec_context.is_hwaccel:
+                return f"it has no decoder for {stream.codec_context.name}"
+            return "" if next(container.decode(stream), None) is not None else "it gave no picture"
+    except MediaError:  # the file was opened just before, so it is the device
+        return "there is no such device, or no driver for it"
+    except av.error.FFmpegError as error:
+        return str(error)

@@ -1,0 +1,76 @@
+"""One title in a process of its own: what kills it there, a crash in a codec or a lack of memory, kills no other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mediafm_cli.errors import MediaError
+from mediafm_cli.stages.outcome import OnProgress, Outcome
+
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_PRELOAD = ["mediafm_cli.stages.segment", "mediafm_cli.segmenters.content"]
+
+
+def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProgress, **named: Any) -> Outcome:
+    """Call ``work`` with these arguments, and ``progress``, in another process; what it returns.
+
+    Everything has to be something that pickle can carry.
+
+    Raises:
+        MediafmError: what ``work`` raised.
+        MediaError: the process died.
+    """
+    context: Any = multiprocessing.get_context(_METHOD)
+    context.set_forkserver_preload(_PRELOAD)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(theirs, work, arguments, named), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            kind, value = ours.recv()
+            if kind == "progress":
+                progress(value)
+            elif kind == "returned":
+                return value
+            else:
+                raise value
+    except EOFError as error:
+        process.join()
+        raise MediaError(
+            f"The process that read {arguments[0]} died.",
+            _cause(process.exitcode),
+            "Play the film to see whether it is whole. With less memory: fewer --jobs, or no --keep-frames.",
+        ) from error
+    finally:
+        process.terminate()
+        process.join()
+        ours.close()
+
+
+def stop_isolated() -> None:
+    """End every process that ``run_isolated`` waits for."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    try:
+        outcome = work(*arguments, progress=lambda progress: answer.send(("progress", progress)), **named)
+    except Exception as error:  # raised again by the parent
+        error.add_note(traceback.format_exc())
+        answer.send(("raised", error))
+    else:
+        answer.send(("returned", outcome))
+
+
+def _cause(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"It was ended by {signal.Signals(-exit_code).name}."
+    return f"It ended with exit code {exit_code}."
