@@ -30,7 +30,7 @@ def choose_decoding(path: Path, wanted: Decoding) -> tuple[Decoding, str]:
         codec = require_video(path, container).codec_context.name
     problem = _try_first_picture(path, wanted)
     if problem:
-        return replace(wanted, hwaccel=""), f"{wanted.hwaccel} cannot decode it ({problem}); the processor does"
+        return replace(wanted, hwaccel=""), f"{wanted.hwaccel} cannot decode {codec} ({problem}); the processor does"
     return wanted, f"{codec} is decoded by {wanted.hwaccel}"
 
 
@@ -40,9 +40,11 @@ def _try_first_picture(path: Path, decoding: Decoding) -> str:
         with open_media(path, decoding) as container:
             stream = require_video(path, container)
             if not stream.codec_context.is_hwaccel:
-                return f"it has no decoder for {stream.codec_context.name}"
+                return "it has no decoder for that"
             return "" if next(container.decode(stream), None) is not None else "it gave no picture"
     except MediaError:  # the file was opened just before, so it is the device
         return "there is no such device, or no driver for it"
+    except RuntimeError:  # of PyAV, where no stream of the file has a decoder there
+        return "it has no decoder for that"
     except av.error.FFmpegError as error:
         return str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 import traceback
 from collections.abc import Callable
@@ -64,10 +65,20 @@ def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[An
     try:
         outcome = work(*arguments, progress=lambda progress: answer.send(("progress", progress)), **named)
     except Exception as error:  # raised again by the parent
-        error.add_note(traceback.format_exc())
-        answer.send(("raised", error))
+        carried = _carriable(error)
+        carried.add_note(traceback.format_exc())
+        answer.send(("raised", carried))
     else:
         answer.send(("returned", outcome))
+
+
+def _carriable(error: Exception) -> Exception:
+    """The error, or what it says where pickle cannot carry the error itself."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever the parts of an error of others may raise
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _cause(exit_code: int | None) -> str:

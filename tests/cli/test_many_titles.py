@@ -1,0 +1,113 @@
+"""Many titles: side by side, in order, and one that is bad stops no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mediafm_cli.cli.segmenting import share_cores
+from mediafm_cli.media.container import Decoding
+from mediafm_cli.synthetic import SyntheticTitle
+
+
+@pytest.fixture
+def folder(films: list[SyntheticTitle], tmp_path: Path) -> Path:
+    """Three films, and two files that are none."""
+    media = tmp_path / "media"
+    media.mkdir()
+    for film in films:
+        shutil.copy(film.path, media)
+    (media / "bad_empty.mp4").touch()
+    (media / "bad_text.mp4").write_text("This is no film.")
+    return media
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_bad_files_stop_no_other_and_are_named(mediafm, folder: Path, tmp_path: Path, jobs: int) -> None:
+    done = mediafm("segment", folder, "-o", tmp_path / "stores", "--jobs", jobs)
+
+    assert done.code == 3
+    assert done.out.splitlines() == [str(tmp_path / "stores" / f"title_{number:03d}.h5") for number in range(3)]
+    assert f"error: {folder / 'bad_empty.mp4'} is empty (0 bytes)." in done.err
+    assert f"error: {folder / 'bad_text.mp4'} is not a media file that can be read." in done.err
+    assert "segment: 5 titles: 2 failed, 3 written" in done.err
+    assert f"2 of 5 titles failed: {folder / 'bad_empty.mp4'}, {folder / 'bad_text.mp4'}." in done.err
+
+
+def test_side_by_side_gives_the_same_stores(mediafm, films: list[SyntheticTitle], tmp_path: Path) -> None:
+    paths = [film.path for film in films]
+
+    mediafm("segment", *paths, "-o", tmp_path / "one", "--jobs", 1)
+    mediafm("segment", *paths, "-o", tmp_path / "two", "--jobs", 3)
+
+    for film in films:
+        one, two = (tmp_path / name / f"{film.path.stem}.h5" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_results_are_told_in_order(mediafm, films: list[SyntheticTitle], tmp_path: Path) -> None:
+    backwards = [film.path for film in reversed(films)]
+
+    done = mediafm("segment", *backwards, "-o", tmp_path, "--jobs", 3, "--json")
+
+    stores = [Path(json.loads(line)["store"]).stem for line in done.out.splitlines()]
+    assert stores == [path.stem for path in backwards]
+
+
+@pytest.mark.parametrize(
+    ("titles", "jobs", "cores", "at_once", "threads"),
+    [
+        (10, None, 16, 4, 4),
+        (2, None, 16, 2, 8),
+        (10, None, 2, 1, 2),
+        (10, 8, 4, 8, 1),
+        (1, 4, 6, 1, 6),
+        (10, 3, 16, 3, 5),
+    ],
+)
+def test_titles_and_threads_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, titles: int, jobs: int | None, cores: int, at_once: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores), raising=False)
+
+    assert share_cores(titles, jobs, "") == (at_once, Decoding(threads))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_every_process_at_once(films: list[SyntheticTitle], tmp_path: Path, jobs: str) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from mediafm_cli.api import Segmenter\n"
+        "class Slow(Segmenter):\n"
+        "    def detect(self, frames):\n"
+        f"        (Path({str(tmp_path)!r}) / 'started').touch()\n"
+        "        for frame in frames:\n"
+        "            time.sleep(1)\n"
+        "        yield from ()\n"
+    )
+    command = [sys.executable, "-m", "mediafm_cli", "segment", *(str(film.path) for film in films)]
+    command += ["-o", str(tmp_path / "stores"), "--segmenter", f"{slow}:Slow", "--jobs", jobs]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (tmp_path / "started").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out) == (130, "")
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "stores").glob("*.h5")) == []
