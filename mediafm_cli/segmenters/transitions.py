@@ -93,16 +93,16 @@ class TransitionFinder:
     def _find_runs(self, count: int) -> list[_Run]:
         """The best transition that ends with each of the newest ``count`` frames, where there is one, in order."""
         first = self._at + 1 - len(self._pictures)
-        best: dict[int, _Run] = {}
+        best: dict[int, tuple[float, int, float]] = {}  # quality, length and change, by the place of the last frame
         for length in _LENGTHS:
             begin = max(length, len(self._pictures) - count)
             ends = np.arange(begin + (first + begin) % _EVERY, len(self._pictures), _EVERY)
             for end, change, residual in self._find_ends(ends, length) if len(ends) else ():
-                quality = change * (1 - residual)
-                if end not in best or quality > best[end].quality:
-                    fade = self._fade(self._pictures[end - length], self._pictures[end])
-                    best[end] = _Run(first + end - length, first + end, change, quality, fade)
-        return [best[end] for end in sorted(best)]
+                best[end] = max(best.get(end, (0.0, 0, 0.0)), (change * (1 - residual), length, change))
+        return [
+            _Run(first + end - length, first + end, change, quality, self._fade(end - length, end))
+            for end, (quality, length, change) in sorted(best.items())
+        ]
 
     def _find_ends(self, ends: np.ndarray, length: int) -> Iterator[tuple[int, float, float]]:
         """Which of the places ``ends`` a transition of this length leads to, its change, and its residual."""
@@ -125,8 +125,9 @@ class TransitionFinder:
             if (moved[place].reshape(-1, 3).mean(axis=1) > 8).mean() >= options.broad:
                 yield int(ends[place]), float(change[place]), float(residual[place])
 
-    def _fade(self, start: np.ndarray, end: np.ndarray) -> str:
+    def _fade(self, first: int, last: int) -> str:
         """Whether a picture comes out of a blank one ("in") or goes into it ("out"), or neither ("")."""
+        start, end = self._pictures[first], self._pictures[last]
         is_same = self._correlation(start, end) >= self._options.likeness
         if start.std() <= self._options.blank or (is_same and start.std() < end.std()):
             return "in"

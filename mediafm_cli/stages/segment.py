@@ -20,7 +20,7 @@ from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
-from mediafm_cli.options import options_as_json, parse_options
+from mediafm_cli.options import compared_options, options_as_json, parse_options
 from mediafm_cli.registry import blame, load_segmenter
 from mediafm_cli.stages.keep import FrameStore, keep_later
 from mediafm_cli.stages.metadata import read_metadata
@@ -76,8 +76,9 @@ def segment_title(
     """
     settings = settings or SegmentSettings()
     info = probe(media)
-    with open_media(media) as container:
-        require_video(media, container)
+    if dry_run or info.video is None:
+        with open_media(media) as container:
+            require_video(media, container)
     chosen = _load(settings, media, info)
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
     captions = find_captions(media, info, settings.subtitles, settings.language)
@@ -238,8 +239,13 @@ def _require_same(before: Contents, source: Source, chosen: _Chosen, store: Path
     if there.fingerprint != source.fingerprint:
         raise _refused(store, f"it was made from another file, {there.name}")
     require_fresh(before, "shots", shots.made_from, "mediafm segment with --overwrite")
-    made_by = (shots.segmenter, dict(shots.options), dict(shots.fingerprint))
-    if made_by != (chosen.name, chosen.options, chosen.fingerprint):
+    given = chosen.segmenter.options
+    ignored = options_as_json(given).keys() - compared_options(given)
+    made_by, wanted = (
+        (of.options.keys(), {key: value for key, value in of.options.items() if key not in ignored})
+        for of in (shots, chosen)
+    )
+    if made_by != wanted or (shots.segmenter, dict(shots.fingerprint)) != (chosen.name, chosen.fingerprint):
         raise _refused(store, f"it was segmented by {shots.segmenter} with {canonical_json(shots.options)}")
     if there.metadata != source.metadata:
         raise _refused(store, "its title metadata is not that given now")

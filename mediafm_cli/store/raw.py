@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -51,14 +52,20 @@ def canonical_json(value: Any) -> str:
         raise StoreError("A value cannot be kept in a store as JSON.", f"{error}.") from error
 
 
+@cache
+def _hints(group: Any) -> dict[str, Any]:
+    return get_type_hints(group, include_extras=True)
+
+
 def field_types(group: type[Group]) -> dict[str, Any]:
     """Name and type of each attribute of ``group``."""
-    return {name: hint for name, hint in get_type_hints(group).items() if hint is not np.ndarray}
+    hints: dict[str, Any] = _hints(group)  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
+    return {name: hint for name, hint in hints.items() if get_origin(hint) is not Annotated}
 
 
 def array_fields(group: type[Group]) -> dict[str, Dataset]:
     """Name, and how it is stored, of each dataset of ``group``."""
-    hints = get_type_hints(group, include_extras=True)
+    hints: dict[str, Any] = _hints(group)  # type: ignore[arg-type]
     return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from mediafm_cli.api import Boundary, Segmenter
+from mediafm_cli.api import Boundary, Segmenter, Title
 from mediafm_cli.testing.check import Check, assert_all, check_options, expect, run_check
 from mediafm_cli.testing.examples import example_thumbnails
 
@@ -26,13 +27,19 @@ def assert_segmenter(segmenter_class: type[Segmenter], options: Any = None) -> N
     assert_all(segmenter_class, segmenter_checks(segmenter_class, options))
 
 
+def _begin(segmenter_class: type[Segmenter], options: Any) -> Segmenter:
+    segmenter = segmenter_class(options)
+    segmenter.begin(Title("example", Fraction(24), 6.0))
+    return segmenter
+
+
 def _check_options(segmenter_class: type[Segmenter], options: Any) -> None:
     check_options(segmenter_class)
 
 
 def _check_boundaries(segmenter_class: type[Segmenter], options: Any) -> None:
     frames = example_thumbnails(segmenter_class.thumbnail_size)
-    found = list(segmenter_class(options).detect(iter(frames)))
+    found = list(_begin(segmenter_class, options).detect(iter(frames)))
     expect(all(isinstance(b, Boundary) for b in found), "it yields what is no Boundary")
     numbers = [boundary.frame for boundary in found]
     expect(all(a < b for a, b in itertools.pairwise(numbers)), f"boundaries do not increase: {numbers}")
@@ -46,21 +53,23 @@ def _check_boundaries(segmenter_class: type[Segmenter], options: Any) -> None:
 
 def _check_consumed(segmenter_class: type[Segmenter], options: Any) -> None:
     frames = iter(example_thumbnails(segmenter_class.thumbnail_size))
-    list(segmenter_class(options).detect(frames))
+    list(_begin(segmenter_class, options).detect(frames))
     left = len(list(frames))
     expect(left == 0, f"{left} frames were not consumed")
 
 
 def _check_short(segmenter_class: type[Segmenter], options: Any) -> None:
     for length in (0, 1):
-        found = list(segmenter_class(options).detect(iter(example_thumbnails(segmenter_class.thumbnail_size)[:length])))
+        found = list(
+            _begin(segmenter_class, options).detect(iter(example_thumbnails(segmenter_class.thumbnail_size)[:length]))
+        )
         expect(not found, f"{length} frames have no boundary, but it found {found}")
 
 
 def _check_repeats(segmenter_class: type[Segmenter], options: Any) -> None:
     frames = example_thumbnails(segmenter_class.thumbnail_size)
-    segmenter = segmenter_class(options)
-    runs = [list(which.detect(iter(frames))) for which in (segmenter, segmenter, segmenter_class(options))]
+    segmenter = _begin(segmenter_class, options)
+    runs = [list(which.detect(iter(frames))) for which in (segmenter, segmenter, _begin(segmenter_class, options))]
     expect(runs[0] == runs[1] == runs[2], f"three runs over the same frames differ: {runs}")
 
 
