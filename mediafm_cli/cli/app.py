@@ -23,6 +23,7 @@ from mediafm_cli.cli.commands.info import info
 from mediafm_cli.cli.commands.plugins import plugins
 from mediafm_cli.cli.commands.pretrain import pretrain
 from mediafm_cli.cli.commands.run import run
+from mediafm_cli.cli.commands.score import score
 from mediafm_cli.cli.commands.segment import segment
 from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain": pretrain,
     "embed": embed,
     "ablate": ablate,
+    "score": score,
     "info": info,
     "check": check,
 }

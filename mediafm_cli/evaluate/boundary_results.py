@@ -1,0 +1,144 @@
+"""Scores of boundaries as tables for people and as records for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mediafm_cli.evaluate.boundaries import CUT, TOLERANCES, Found, Mistake
+from mediafm_cli.evaluate.boundary_totals import Row, TitleScore, Totals
+from mediafm_cli.evaluate.truth import Span
+
+_HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % of F1")
+_MISTAKES = ("title", "frame", "time", "mistake", "true", "found", "during", "sheet")
+
+
+def score_table(totals: Totals) -> str:
+    """Counts and percentages, aligned, with what they are counted by below."""
+    lines = align([_HEADINGS, *map(_cells, totals.rows)], left=1)
+    mistakes = totals.mistakes
+    confusions = ", ".join(f"{mistakes[kind]} {kind}" for kind in ("cut for gradual", "gradual for cut"))
+    notes = [
+        "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.",
+        f"Confusions, which count as false above: {confusions}.",
+    ]
+    if totals.mean_iou is not None:
+        notes.append(f"Mean IoU of the gradual transitions found: {totals.mean_iou:.2f}.")
+    if totals.left_out:
+        notes.append(f"Found in ambiguous places, and counted neither way: {totals.left_out}.")
+    return "\n".join([*lines, "", *notes])
+
+
+def mistake_table(titles: Sequence[TitleScore], sheets: Sequence[dict[int, str]]) -> str:
+    """A line for each mistake.
+
+    Args:
+        sheets: for each title, the place among its mistakes → the name of the contact sheet.
+    """
+    rows = [
+        (
+            title.media,
+            str(mistake.frame),
+            format_time(time_s),
+            mistake.kind,
+            describe_true(mistake.true),
+            describe_found(mistake.found),
+            mistake.during,
+            names.get(place, ""),
+        )
+        for title, names in zip(titles, sheets, strict=True)
+        for place, (mistake, time_s) in enumerate(zip(title.score.mistakes, title.times_s, strict=True))
+    ]
+    kept = [column for column in range(len(_MISTAKES)) if any(row[column] for row in rows)]
+    shown = [[row[column] for column in kept] for row in (_MISTAKES, *rows)]
+    heading = f"Mistakes, with hard cuts at most {TOLERANCES[-1]} frames off; shifted cuts are hits:"
+    return "\n".join([heading, "", *align(shown, left=len(kept), right=(1, 2))])
+
+
+def align(rows: Iterable[Sequence[str]], left: int, right: Sequence[int] = ()) -> list[str]:
+    """Lines with their columns below one another: the first ``left`` to the left save those in ``right``."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    is_left = [place < left and place not in right for place in range(len(widths))]
+    return [
+        "  ".join(
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(row, widths, is_left, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def describe_true(span: Span | None) -> str:
+    """Such as ``cut at 738`` or ``dissolve 149–179``."""
+    if span is None:
+        return "nothing"
+    return f"{span.kind} at {span.first}" if span.kind == CUT else f"{span.kind} {span.first}–{span.last}"
+
+
+def describe_found(found: Found | None) -> str:
+    """The same, with the segmenter's score where it gave one."""
+    if found is None:
+        return "nothing"
+    return describe_true(found.span) + (f", score {found.score:.2f}" if found.score else "")
+
+
+def format_time(time_s: float) -> str:
+    """Minutes, seconds and thousandths, with hours where there are any."""
+    thousandths = round(time_s * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{start}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def score_record(totals: Totals) -> dict[str, Any]:
+    """``Totals`` as JSON holds it; shares lie between 0 and 1, and are null where there is nothing to share."""
+    return {
+        "frames": totals.frames,
+        "scores": [_row_record(row) for row in totals.rows],
+        "gradual_mean_iou": totals.mean_iou,
+        "mistakes": dict(sorted(totals.mistakes.items())),
+        "left_out": totals.left_out,
+    }
+
+
+def mistake_record(mistake: Mistake, time_s: float) -> dict[str, Any]:
+    """One mistake as JSON holds it."""
+    found = mistake.found
+    return {
+        "mistake": mistake.kind,
+        "frame": mistake.frame,
+        "time_s": round(time_s, 6),
+        "true": _span_record(mistake.true) if mistake.true else None,
+        "found": {**_span_record(found.span), "score": found.score} if found else None,
+        "during": mistake.during or None,
+    }
+
+
+def _span_record(span: Span) -> dict[str, Any]:
+    return {"kind": span.kind, "first_frame": span.first, "last_frame": span.last}
+
+
+def _row_record(row: Row) -> dict[str, Any]:
+    counts = row.counts
+    names = ("true", "found", "hits", "missed", "false", "precision", "recall", "f1")
+    return {
+        "boundaries": row.boundaries,
+        "tolerance_frames": row.tolerance,
+        **{name: getattr(counts, name) for name in names},
+        "f1_95": row.f1_95,
+    }
+
+
+def _cells(row: Row) -> Sequence[str]:
+    counts = row.counts
+    name = row.boundaries if row.tolerance is None else f"{row.boundaries} ±{row.tolerance}"
+    numbers = (counts.true, counts.found, counts.hits, counts.missed, counts.false)
+    shares = (counts.precision, counts.recall, counts.f1)
+    interval = "–" if row.f1_95 is None else f"{100 * row.f1_95[0]:.1f}–{100 * row.f1_95[1]:.1f} %"
+    return (name, *map(str, numbers), *map(_percent, shares), interval)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
