@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,14 +13,17 @@ from av.subtitles.subtitle import AssSubtitle
 from pysubs2 import SSAEvent
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import open_media, origin_s
+from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import iterate_packets, time_base_of
 from mediafm_cli.media.languages import same_language
 from mediafm_cli.media.probe import MediaInfo, StreamInfo
+from mediafm_cli.media.sounds import is_sound
 from mediafm_cli.media.subtitles import PARSERS, clean_text, read_subtitles
 
 _MIN_OVERLAP_S = 0.2
 _MIN_SHARE = 0.5
+_BITMAP_SUFFIXES = (".sup", ".idx")
+_NO_LANGUAGES = ("forced", "sdh", "cc", "hi", "default", "full")  # what else stands in the names of subtitle files
 _FALLBACK_DURATION_S = 4.0  # for a packet that does not say how long its cue stands
 
 
@@ -31,7 +34,11 @@ class Cue:
     start_s: float
     end_s: float
     text: str
-    sound: bool = False
+
+    @property
+    def sound(self) -> bool:
+        """Whether it tells of a sound and not of what is said; see ``is_sound``."""
+        return is_sound(self.text)
 
 
 @dataclass(frozen=True)
@@ -48,31 +55,97 @@ class Captions:
     notes: tuple[str, ...] = ()
 
 
-def find_captions(path: Path, info: MediaInfo, subtitles: Path | None = None, language: str | None = None) -> Captions:
-    """Find a title's captions: the file given, else one beside the media, else a text stream inside it, else none.
+@dataclass(frozen=True)
+class CaptionSource:
+    """Where a title's captions are: read already from a file, or in a stream that is still to be read.
 
-    With ``language`` (ISO 639), sources tagged with another one are passed over. Beside the media count
-    ``film.srt``, ``film.en.vtt`` and the like: plain names first, forced ones last, then by name.
+    Attributes:
+        timed: (start_s, end_s, text) of a file.
+        stream: number of the stream; ``None`` where there is none to read.
+        name, notes: see ``Captions``.
+    """
+
+    timed: tuple[tuple[float, float, str], ...]
+    stream: int | None
+    name: str
+    notes: tuple[str, ...] = ()
+
+    def captions(self, streamed: Iterable[tuple[float, float, str]] = ()) -> Captions:
+        """The captions; ``streamed`` is what the stream held."""
+        return Captions(_tidy([*self.timed, *streamed]), self.name, self.notes)
+
+
+class StreamCues:
+    """Collects (start_s, end_s, text) from the packets of a text stream, as a pass over the file meets them.
+
+    Args:
+        start_s: start of the title on the container's clock.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self.timed: list[tuple[float, float, str]] = []
+
+    def take(self, packet: Packet) -> None:
+        """Decode one packet; one that is damaged is one cue less."""
+        if packet.pts is None:
+            return
+        time_base = float(time_base_of(packet.stream))
+        start = packet.pts * time_base - self._start_s
+        end = start + (packet.duration * time_base if packet.duration else _FALLBACK_DURATION_S)
+        self.timed += [(start, end, text) for text in _decode_texts(packet)]
+
+
+def choose_captions(
+    path: Path,
+    info: MediaInfo,
+    subtitles: Path | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
+) -> CaptionSource:
+    """Choose a title's captions: the file given, else one beside the media, else a text stream inside it, else none.
+
+    Beside the media count ``film.srt``, ``film.en.vtt``, ``film.English.srt`` and the like: plain names first, forced
+    ones last, then by name.
+
+    Args:
+        language: languages to prefer, the best first, with commas between them: ``en`` or ``pt,es`` (ISO 639). Captions
+            tagged with none of them are passed over.
+        encoding: of subtitle files; ``None`` finds it out.
 
     Raises:
         MediaError: the subtitle file that was given cannot be read; one that was found is passed over, with a note.
+        UsageError: there is no such encoding, or the file given is not in it.
     """
     frame_rate = float(Fraction(info.video.frame_rate)) if info.video and info.video.frame_rate else None
     if subtitles is not None:
-        timed, how = read_subtitles(subtitles, frame_rate)
-        return Captions(_tidy(timed), f"file:{subtitles.name}", tuple(how))
+        timed, how = read_subtitles(subtitles, frame_rate, encoding)
+        return CaptionSource(tuple(timed), None, f"file:{subtitles.name}", tuple(how))
+    wanted = [tag.strip() for tag in (language or "").split(",") if tag.strip()]
     notes: list[str] = []
-    for sidecar in _find_sidecars(path, language, notes):
+    for sidecar in _find_sidecars(path, wanted, notes):
         try:
-            timed, how = read_subtitles(sidecar, frame_rate)
+            timed, how = read_subtitles(sidecar, frame_rate, encoding)
         except MediaError as error:
             notes.append(str(error))
             continue
-        return Captions(_tidy(timed), f"sidecar:{sidecar.name}", (*notes, *how))
-    stream = _choose_stream(info, language, notes)
+        return CaptionSource(tuple(timed), None, f"sidecar:{sidecar.name}", (*notes, *how))
+    stream = _choose_stream(info, wanted, notes)
     if stream is None:
-        return Captions((), "none", tuple(notes))
-    return Captions(_tidy(_read_stream(path, stream.index)), f"stream:{stream.index}", tuple(notes))
+        return CaptionSource((), None, "none", tuple(notes))
+    return CaptionSource((), stream.index, f"stream:{stream.index}", tuple(notes))
+
+
+def find_captions(
+    path: Path,
+    info: MediaInfo,
+    subtitles: Path | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
+) -> Captions:
+    """Choose a title's captions and read them, from a stream too; arguments and errors as for ``choose_captions``."""
+    chosen = choose_captions(path, info, subtitles, language, encoding)
+    return chosen.captions(_read_stream(path, info, chosen.stream) if chosen.stream is not None else ())
 
 
 def assign_cues(cues: Sequence[Cue], start_s: Sequence[float], end_s: Sequence[float]) -> list[str]:
@@ -107,8 +180,8 @@ def assign_cues(cues: Sequence[Cue], start_s: Sequence[float], end_s: Sequence[f
 
 
 def _tidy(timed: Iterable[tuple[float, float, str]]) -> tuple[Cue, ...]:
-    """In order of time, without cues that are empty, end before they begin, or lie before the title."""
-    cues = (Cue(max(start, 0.0), end, text) for start, end, text in timed if text)
+    """In order of time, without cues that are empty, said twice, end before they begin, or lie before the title."""
+    cues = dict.fromkeys(Cue(max(start, 0.0), end, text) for start, end, text in timed if text)
     return tuple(sorted((cue for cue in cues if cue.start_s < cue.end_s), key=_by_time))
 
 
@@ -116,50 +189,61 @@ def _by_time(cue: Cue) -> tuple[float, float]:
     return cue.start_s, cue.end_s
 
 
-def _find_sidecars(path: Path, language: str | None, notes: list[str]) -> list[Path]:
-    """Files named after the media: the language asked for first, forced ones last, plain names before tagged ones."""
+def _find_sidecars(path: Path, wanted: Sequence[str], notes: list[str]) -> list[Path]:
+    """Files named after the media: by the languages wanted, forced ones last, plain names before tagged ones."""
     prefix = f"{path.stem}.".lower()
-    found: list[tuple[bool, bool, str, Path]] = []
-    for beside in path.absolute().parent.iterdir():
+    found: list[tuple[bool, int, str, Path]] = []
+    for beside in sorted(path.absolute().parent.iterdir()):
         name = beside.name.lower()
-        if not name.startswith(prefix) or beside.suffix.lower() not in PARSERS or not beside.is_file():
+        if not name.startswith(prefix) or not beside.is_file():
+            continue
+        if beside.suffix.lower() in _BITMAP_SUFFIXES:
+            notes.append(f"{beside.name} holds pictures, not text, and was passed over; give a text file")
+        if beside.suffix.lower() not in PARSERS:
             continue
         tags = name[len(prefix) :].split(".")[:-1]
-        is_asked_for = language is not None and any(same_language(tag, language) for tag in tags)
-        if language and tags and not is_asked_for:
-            notes.append(f"{beside.name} is not in the language {language}")
+        spoken = [tag for tag in tags if tag not in _NO_LANGUAGES]
+        rank = _rank(spoken, wanted)
+        if rank is None:
+            notes.append(f"{beside.name} is not in the language {' or '.join(wanted)}")
         else:
-            found.append(("forced" in tags, bool(tags) if language is None else not is_asked_for, beside.name, beside))
+            found.append(("forced" in tags, rank, beside.name, beside))
     return [sidecar for *_, sidecar in sorted(found)]
 
 
-def _choose_stream(info: MediaInfo, language: str | None, notes: list[str]) -> StreamInfo | None:
-    """The first text stream in the language asked for; the default one before the others."""
-    chosen: StreamInfo | None = None
+def _rank(tags: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Place among the languages wanted; after them what has no tag; ``None`` for another language."""
+    if not wanted:
+        return int(bool(tags))
+    for place, language in enumerate(wanted):
+        if any(same_language(tag, language) for tag in tags):
+            return place
+    return None if tags else len(wanted)
+
+
+def _choose_stream(info: MediaInfo, wanted: Sequence[str], notes: list[str]) -> StreamInfo | None:
+    """The first text stream in the first of the languages wanted; the default one before the others."""
+    candidates: list[tuple[int, bool, int, StreamInfo]] = []
     for stream in info.streams:
         if stream.kind != "subtitle":
             continue
         name = f"subtitle stream {stream.index} ({stream.codec}, {stream.language or 'no language'})"
+        rank = _rank([stream.language] if stream.language else [], wanted) if wanted else 0
         if stream.bitmap:
             notes.append(f"{name} holds pictures, not text, and was passed over; give a text file with --subtitles")
-        elif language and stream.language and not same_language(stream.language, language):
-            notes.append(f"{name} is not in the language {language}")
-        elif chosen is None or (stream.default and not chosen.default):
-            chosen = stream
-    return chosen
+        elif rank is None:
+            notes.append(f"{name} is not in the language {' or '.join(wanted)}")
+        else:
+            candidates.append((rank, not stream.default, stream.index, stream))
+    return min(candidates, key=lambda candidate: candidate[:3])[3] if candidates else None
 
 
-def _read_stream(path: Path, index: int) -> Iterator[tuple[float, float, str]]:
+def _read_stream(path: Path, info: MediaInfo, index: int) -> list[tuple[float, float, str]]:
+    collected = StreamCues(info.start_s)
     with open_media(path) as container:
-        stream = container.streams[index]
-        origin, time_base = origin_s(container), time_base_of(stream)
-        for packet in iterate_packets(container, [stream], _skip):
-            if packet.pts is None:
-                continue
-            start = float(packet.pts * time_base - origin)
-            end = start + (float(packet.duration * time_base) if packet.duration else _FALLBACK_DURATION_S)
-            for line in _decode_texts(packet):
-                yield start, end, line
+        for packet in iterate_packets(container, [container.streams[index]], _skip):
+            collected.take(packet)
+    return collected.timed
 
 
 def _decode_texts(packet: Packet) -> list[str]:

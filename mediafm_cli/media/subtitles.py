@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import html
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pysubs2
 
 from mediafm_cli.errors import MediaError
+from mediafm_cli.media.text_encoding import decode_text
 from mediafm_cli.media.ttml import parse_ttml
 
 MAX_BYTES = 32 << 20
@@ -33,20 +33,24 @@ _DEFAULT_FPS = 25.0
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>")
 
 
-def read_subtitles(path: Path, frame_rate: float | None = None) -> tuple[list[tuple[float, float, str]], list[str]]:
+def read_subtitles(
+    path: Path, frame_rate: float | None = None, encoding: str | None = None
+) -> tuple[list[tuple[float, float, str]], list[str]]:
     """Read (start_s, end_s, text) of every cue, in the file's order and without markup, and notes on how it was read.
 
     Args:
         frame_rate: of the film, for formats that count frames.
+        encoding: of the text; ``None`` finds it out.
 
     Raises:
         MediaError: the file cannot be read, is too large, or is not a subtitle file of a known format.
+        UsageError: the file is not in the encoding named.
     """
     data = _read_bounded(path)
     try:
         if PARSERS.get(path.suffix.lower()) == "ttml":
             return [(start, end, clean_text(text)) for start, end, text in parse_ttml(data)], []
-        text, notes = _decode(path, data)
+        text, notes = decode_text(path.name, data, encoding)
         events = _parse(path, text, frame_rate)
     except (ValueError, NotImplementedError, OverflowError, pysubs2.Pysubs2Error) as error:
         raise MediaError(
@@ -76,16 +80,6 @@ def _read_bounded(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise MediaError(f"{path} is too large for subtitles.", f"At most {MAX_BYTES >> 20} MiB are read.")
     return data
-
-
-def _decode(path: Path, data: bytes) -> tuple[str, list[str]]:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16"), []
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        note = f"{path.name} is not UTF-8; it was read as Windows-1252, so check its accented letters"
-        return data.decode("cp1252", errors="replace"), [note]
 
 
 def _parse(path: Path, text: str, frame_rate: float | None) -> list[pysubs2.SSAEvent]:

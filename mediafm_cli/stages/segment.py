@@ -15,7 +15,7 @@ import numpy as np
 
 from mediafm_cli.api import Frames, Segmenter, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import Captions, Cue, assign_cues, find_captions
+from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions, find_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
@@ -40,7 +40,8 @@ class SegmentSettings:
         segmenter: name of a segmenter plugin. ``options``: its options, as ``key=value``.
         rules: which boundaries make shots.
         subtitles: a subtitle file instead of what lies beside or inside the media file.
-        language: language of the subtitles to prefer, such as ``en``.
+        language: languages of the subtitles to prefer, such as ``en`` or ``pt,es``.
+        subtitle_encoding: of subtitle files, such as ``cp1251``; ``None`` finds it out.
         metadata: file with what is known of the title: ``.json`` or text.
         keep_frames: frames of each shot to keep beside the store for ``encode``; ``None`` keeps none.
         decoding: threads and hardware.
@@ -51,6 +52,7 @@ class SegmentSettings:
     rules: ShotRules = DEFAULT_RULES
     subtitles: Path | None = None
     language: str | None = None
+    subtitle_encoding: str | None = None
     metadata: Path | None = None
     keep_frames: Frames | None = None
     decoding: Decoding = PROCESSOR
@@ -81,9 +83,10 @@ def segment_title(
             require_video(media, container)
     chosen = _load(settings, media, info)
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
-    captions = find_captions(media, info, settings.subtitles, settings.language)
+    source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
     if store.exists() and not overwrite:
         shots = _require_same(read_contents(store), source, chosen, store)
+        captions = find_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
         text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
@@ -93,7 +96,9 @@ def segment_title(
             return Outcome(store, "written", f"{summary}; {needs.count} frames of each kept for encode")
         return Outcome(store, "unchanged", summary)
     if dry_run:
-        return Outcome(store, "planned", f"{media} would be cut into shots by {settings.segmenter}", captions.notes)
+        return Outcome(
+            store, "planned", f"{media} would be cut into shots by {settings.segmenter}", source_of_text.notes
+        )
     decoding, path_taken = settings.decoding, ""
     if decoding.hwaccel:
         decoding, path_taken = choose_decoding(media, decoding)
@@ -105,10 +110,17 @@ def segment_title(
     needs = settings.keep_frames
     with FrameStore(media, store, source.fingerprint, needs) if needs else nullcontext() as kept:
         with blame(chosen.described, f"on {media}"):
-            asked = kept.asked if kept else None
+            streamed = StreamCues(info.start_s)
             cut = cut_into_shots(
-                media, chosen.segmenter, settings.rules, decoding=decoding, frames=asked, progress=watch
+                media,
+                chosen.segmenter,
+                settings.rules,
+                decoding=decoding,
+                frames=kept.asked if kept else None,
+                listen=None if source_of_text.stream is None else (source_of_text.stream, streamed.take),
+                progress=watch,
             )
+        captions = source_of_text.captions(streamed.timed)
         notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
         shots = _make_shots(cut, captions, source, chosen, info, notes)
         dropped = _commit(store, media, source, shots, cut, captions, overwrite)

@@ -268,3 +268,61 @@ def test_the_cues_of_a_shot_are_joined_in_order_of_time() -> None:
     cues = [Cue(3, 4, "second"), Cue(1, 2, "first"), Cue(1, 9, "long")]
 
     assert assign_cues(cues, [0.0, 5.0], [5.0, 10.0]) == ["first\nlong\nsecond", "long"]
+
+
+@pytest.mark.parametrize(
+    ("language", "chosen"),
+    [
+        ("de,en", "film.German.srt"),
+        ("fr,eng", "film.en.srt"),
+        ("pt", "film.pt-BR.sdh.srt"),
+        ("en,de", "film.en.srt"),
+        ("ja", "none"),
+    ],
+)
+def test_the_first_language_that_is_there_is_taken(info: MediaInfo, tmp_path: Path, language: str, chosen: str) -> None:
+    for name in ("film.German.srt", "film.en.srt", "film.pt-BR.sdh.srt", "film.en.forced.srt"):
+        (tmp_path / name).write_text(SRT.format(text="Hello"))
+
+    captions = find_captions(tmp_path / "film.mp4", info, language=language)
+
+    assert captions.source == ("none" if chosen == "none" else f"sidecar:{chosen}")
+
+
+def test_the_languages_that_were_passed_over_are_said(info: MediaInfo, tmp_path: Path) -> None:
+    (tmp_path / "film.de.srt").write_text(SRT.format(text="Hallo"))
+
+    captions = find_captions(tmp_path / "film.mp4", info, language="en,fr")
+
+    assert captions.notes == ("film.de.srt is not in the language en or fr",)
+
+
+@pytest.mark.parametrize("name", ["film.sup", "film.en.idx"])
+def test_pictures_of_text_beside_the_film_are_said(info: MediaInfo, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PG")
+
+    captions = find_captions(tmp_path / "film.mp4", info)
+
+    assert (captions.source, captions.notes) == (
+        "none",
+        (f"{name} holds pictures, not text, and was passed over; give a text file",),
+    )
+
+
+def test_cues_that_are_there_twice_are_taken_once_and_overlapping_ones_kept(info: MediaInfo, tmp_path: Path) -> None:
+    times = ["00:00:03,000 --> 00:00:05,000", "00:00:01,000 --> 00:00:04,000", "00:00:01,000 --> 00:00:04,000"]
+    lines = [f"{number}\n{time}\n[rain]\n\n" for number, time in enumerate(times)]
+
+    captions = read(info, tmp_path, "a.srt", "".join(lines))
+
+    assert captions.cues == (Cue(1, 4, "[rain]"), Cue(3, 5, "[rain]"))
+    assert all(cue.sound for cue in captions.cues)
+
+
+def test_an_encoding_can_be_said(info: MediaInfo, tmp_path: Path) -> None:
+    file = tmp_path / "a.srt"
+    file.write_bytes(SRT.format(text="Şimdi gidiyoruz").encode("cp1254"))
+
+    captions = find_captions(tmp_path / "film.mp4", info, file, encoding="cp1254")
+
+    assert (captions.cues[0].text, captions.notes) == ("Şimdi gidiyoruz", ())

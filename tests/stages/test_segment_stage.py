@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from mediafm_cli.errors import MediaError, StaleError, UsageError
+from mediafm_cli.media.captions import find_captions
+from mediafm_cli.media.probe import probe
 from mediafm_cli.media.shots import ShotRules
 from mediafm_cli.stages.metadata import metadata_text, read_metadata
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
@@ -165,3 +167,49 @@ def test_every_clip_has_the_shots_that_people_see(media: Path, tmp_path: Path) -
         wanted += len(clip["hard_cuts"])
 
     assert 2 * hits / (found + wanted) >= 0.94
+
+
+def test_captions_of_a_stream_are_read_in_the_same_pass(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = media / "nasa_13013.mp4"
+    wanted = find_captions(film, probe(film))
+    monkeypatch.setattr("mediafm_cli.media.captions.iterate_packets", None)  # no second reading
+
+    segment_title(film, tmp_path / "film.h5")
+
+    with open_store(tmp_path / "film.h5") as store:
+        cues, shots = store.cues, store.shots
+    assert shots.captions == wanted.source
+    assert cues.text.tolist() == [cue.text for cue in wanted.cues]
+    np.testing.assert_allclose(cues.start_s, [cue.start_s for cue in wanted.cues])
+    np.testing.assert_allclose(cues.end_s, [cue.end_s for cue in wanted.cues])
+
+
+def test_how_each_shot_begins_is_kept(media: Path, tmp_path: Path) -> None:
+    segment_title(media / "nasa_13013.mp4", tmp_path / "film.h5", SegmentSettings(rules=ShotRules(max_shot_s=4)))
+
+    with open_store(tmp_path / "film.h5") as store:
+        boundaries, shots = store.boundaries, store.shots
+    # Hand-checked: a dissolve over frames 149 to 179, a cut at 240; 29.97 frames a second.
+    assert boundaries.kind.tolist() == ["start", "split", "gradual", "cut", "split"]
+    gradual = boundaries.kind == "gradual"
+    assert boundaries.first_frame[gradual] <= 164 <= boundaries.last_frame[gradual]
+    assert boundaries.first_frame[3] == boundaries.last_frame[3] == shots.start_frame[3] == 240
+    np.testing.assert_allclose(boundaries.first_s, boundaries.first_frame * 1001 / 30000, atol=1e-3)
+    assert (shots.end_s - shots.start_s).max() <= 4 + 1 / 29
+
+
+def test_a_list_of_cuts_may_move_and_may_not_change(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("frame\n20\n60\n")
+    two.write_text("frame\n20\n60\n")
+
+    def cut(file: Path) -> str:
+        settings = SegmentSettings("import", [f"file={file}"])
+        return segment_title(films[0].path, tmp_path / "film.h5", settings).status
+
+    assert (cut(one), cut(two)) == ("written", "unchanged")
+    two.write_text("frame\n20\n61\n")
+    with pytest.raises(StaleError, match="segmented by import"):
+        cut(two)

@@ -20,7 +20,8 @@ def segment(
     min_shot: Annotated[float, typer.Option(min=0, help="Seconds; a shorter shot joins the one before.")] = 0.15,
     max_shot: Annotated[float | None, typer.Option(min=0.04, help="Seconds; a longer shot is split evenly.")] = None,
     subtitles: shared.Subtitles = None,
-    language: Annotated[str | None, typer.Option(help="Preferred language of the subtitles, such as en.")] = None,
+    language: Annotated[str | None, typer.Option(help="Languages of the subtitles, best first: en or pt,es.")] = None,
+    subtitle_encoding: Annotated[str | None, typer.Option(help="Of subtitle files. Default: found out.")] = None,
     metadata: shared.Metadata = None,
     keep_frames: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Keep K frames a shot beside the store for encode.")
@@ -58,6 +59,7 @@ def segment(
         ShotRules(min_shot, max_shot),
         subtitles,
         language,
+        subtitle_encoding,
         metadata,
         keep_frames=Frames(keep_frames) if keep_frames else None,
     )

@@ -1,0 +1,83 @@
+"""How the bytes of a subtitle file become text: as they say of themselves, as UTF-8, else by a guess that is told."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+
+from mediafm_cli.errors import UsageError
+from mediafm_cli.media.languages import primary_language
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Those in which digits, colons and arrows are as in ASCII: a wrong guess among them spoils words, never times.
+_LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"]
+_LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949", "koi8_r"]
+_FALLBACK = "cp1252"
+_BY_LANGUAGE = {
+    "ar fa": ["cp1256"],
+    "bg ru sr uk": ["cp1251", "koi8_r"],
+    "cs hr hu pl ro sk sl": ["cp1250"],
+    "el": ["cp1253"],
+    "et lt lv": ["cp1257"],
+    "he": ["cp1255"],
+    "ja": ["cp932", "euc_jp"],
+    "ko": ["cp949"],
+    "th": ["cp874"],
+    "tr": ["cp1254"],
+    "zh": ["gb18030", "big5"],
+}
+_OF_LANGUAGE = {tag: encodings for tags, encodings in _BY_LANGUAGE.items() for tag in tags.split()}
+
+
+def decode_text(name: str, data: bytes, encoding: str | None = None) -> tuple[str, list[str]]:
+    """The text, and a note where its encoding was guessed.
+
+    Args:
+        name: of the file, for the note; a language in it, as in ``film.ja.srt``, narrows the guess.
+        encoding: as the user says; nothing is guessed then.
+
+    Raises:
+        UsageError: there is no such encoding, or the bytes are not in it.
+    """
+    if encoding is not None:
+        return _decode_as(name, data, encoding), []
+    for mark, marked in _MARKS:
+        if data.startswith(mark):
+            return data.decode(marked, "replace"), []
+    if data[:200].count(0) > len(data[:200]) // 4:
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace"), []
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        guessed = _guess(name, data)
+        note = f"{name} is not UTF-8; it was read as {guessed}, so check its letters, or say --subtitle-encoding"
+        return data.decode(guessed, "replace"), [note]
+
+
+def _decode_as(name: str, data: bytes, encoding: str) -> str:
+    try:
+        return data.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+    except LookupError as error:
+        hint = "Name one such as utf-8, cp1251, shift_jis or gb18030."
+        raise UsageError(f"There is no encoding {encoding!r}.", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not in {encoding}.", f"{error}.", "Leave --subtitle-encoding out.") from error
+
+
+def _guess(name: str, data: bytes) -> str:
+    import charset_normalizer
+
+    logging.getLogger("charset_normalizer").setLevel(logging.ERROR)
+    tags = [primary_language(tag) for tag in name.split(".")[1:-1]]
+    likely = next((_OF_LANGUAGE[tag] for tag in tags if tag in _OF_LANGUAGE), _LEGACY)
+    matches = charset_normalizer.from_bytes(data, cp_isolation=likely)
+    best = matches.best()
+    if best is None:
+        return _FALLBACK
+    as_usual = any(match.encoding == _FALLBACK and match.chaos <= best.chaos for match in matches)
+    return _FALLBACK if as_usual else best.encoding
