@@ -203,3 +203,13 @@ def test_a_shot_of_five_frames_survives_the_defaults(media: Path) -> None:
     shots = cut_into_shots(media / "mov_bbb_4s.mp4", ContentSegmenter())
 
     assert shots.end_frame.tolist() == [95, 100]
+
+
+def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 16_000 * 6)
+    film = write_film(tmp_path / "film.mkv", panning_pictures(50), samples, video_start_s=0, audio_start_s=0)
+
+    shots = cut_into_shots(film, CutAt(25))
+
+    assert shots.report.is_whole, shots.report.describe()
+    np.testing.assert_allclose(shots.end_s, [1, 2])
