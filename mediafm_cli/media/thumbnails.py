@@ -9,13 +9,17 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mediafm_cli.api import Thumbnail
+from mediafm_cli.media.colour import convert_to_rgb
 from mediafm_cli.media.decoding import VideoPass
+from mediafm_cli.media.fields import take_one_field
+from mediafm_cli.media.light import is_beyond_standard
 
 
 def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator[tuple[int, VideoFrame, Thumbnail]]:
-    """Scale each frame of a pass to ``size`` (width, height) by area averaging, as coded: neither turned nor stretched.
+    """Scale each frame of a pass to ``size`` (width, height) by area averaging: neither turned nor stretched.
 
-    Constant memory, and one reformatter for the whole title: making one per frame costs a tenth of the decoding.
+    HDR is shown as SDR and interlaced pictures by one of their fields, for which detectors are made; the rest is left as
+    coded. Constant memory, and one reformatter for the whole title: one per frame costs a tenth of the decoding.
 
     Yields:
         (pts, frame, thumbnail); a thumbnail without pixels where ``size`` is ``None``.
@@ -26,7 +30,10 @@ def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator
         rgb = nothing
         if size is not None:
             width, height = size
-            rgb = reformatter.reformat(
-                frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
-            ).to_ndarray()
+            if frame.interlaced_frame or is_beyond_standard(frame.color_trc, frame.color_primaries):
+                rgb = convert_to_rgb(take_one_field(frame), width, height, reformatter, Interpolation.AREA)
+            else:
+                rgb = reformatter.reformat(
+                    frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
+                ).to_ndarray()
         yield pts, frame, Thumbnail(number, frames.report.seconds(pts), rgb)

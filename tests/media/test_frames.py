@@ -14,17 +14,20 @@ from media_clips import cut_bytes, panning_pictures, write_video
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
+from mediafm_cli.media.display import Display, Picture
 from mediafm_cli.media.frames import sample_frames
 
 OPEN_GOPS = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=3:open-gop=1:b-pyramid=normal"}
 
 
+def render(frame: av.VideoFrame) -> np.ndarray:
+    return Picture(Display(frame.width, frame.height, 0)).render(frame)
+
+
 def decode_plainly(path: Path, stream_index: int = 0) -> dict[int, np.ndarray]:
     """Every frame by its pts, read with PyAV alone."""
     with av.open(str(path)) as container:
-        return {
-            frame.pts: frame.to_ndarray(format="rgb24") for frame in container.decode(container.streams[stream_index])
-        }
+        return {frame.pts: render(frame) for frame in container.decode(container.streams[stream_index])}
 
 
 def times_by_hand(start: int, end: int, count: int, eighth: int) -> list[float]:
@@ -130,7 +133,7 @@ def decode_tolerantly(path: Path, stream_index: int) -> dict[int, np.ndarray]:
                 decoded = packet.decode()
             except av.error.FFmpegError:
                 continue
-            frames.update((frame.pts, frame.to_ndarray(format="rgb24")) for frame in decoded)
+            frames.update((frame.pts, render(frame)) for frame in decoded)
     return frames
 
 
@@ -157,7 +160,7 @@ def test_frames_without_time_stamps_are_sampled_too(tmp_path: Path) -> None:
 
 def decode_in_order(path: Path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [render(frame) for frame in container.decode(video=0)]
 
 
 @pytest.mark.parametrize(("name", "turns"), [("rot90.mov", 3), ("fire2_vfr_rot180.mp4", 2)])

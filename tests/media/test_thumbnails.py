@@ -1,0 +1,71 @@
+"""What shot detection looks at is the same picture, however a film is coded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from colour_clips import BT709_TO_BT2020, Tags, code_ycbcr, hlg_signal, make_frame, pq_signal, write_frames
+
+from mediafm_cli.media.shots import cut_into_shots
+from mediafm_cli.segmenters.content import ContentSegmenter
+
+SIZE = (160, 90)
+FRAMES = 130
+PQ, HLG = Tags(1, 9, 16, 9), Tags(1, 9, 18, 9)
+
+
+@pytest.fixture(scope="module")
+def pictures(media: Path) -> list[np.ndarray]:
+    """Fast action from a real film, small: float [h, w, 3] of 0 to 1."""
+    found = []
+    with av.open(str(media / "sintel_10s.mp4")) as container:
+        for frame in container.decode(video=0):
+            found.append(frame.reformat(*SIZE, "rgb24").to_ndarray() / 255)
+            if len(found) == FRAMES:
+                return found
+    raise AssertionError("the clip is shorter than it was")
+
+
+def write_hdr(path: Path, pictures: list[np.ndarray], tags: Tags) -> Path:
+    signal_of = pq_signal if tags is PQ else hlg_signal
+    signals = (signal_of(203 * picture**2.4 @ BT709_TO_BT2020.T) for picture in pictures)
+    frames = [make_frame(code_ycbcr(signal, 9, full=False, depth=10), "yuv444p10le", tags) for signal in signals]
+    return write_frames(path, frames, tags)
+
+
+def find_starts(film: Path) -> list[int]:
+    return cut_into_shots(film, ContentSegmenter()).start_frame.tolist()
+
+
+@pytest.mark.parametrize("tags", [PQ, HLG], ids=["PQ", "HLG"])
+def test_hdr_is_cut_as_its_sdr_version(pictures: list[np.ndarray], tmp_path: Path, tags: Tags) -> None:
+    film = write_hdr(tmp_path / "film.mkv", pictures, tags)
+
+    assert find_starts(film) == [0, 58, 76, 96, 118]  # hand-checked
+
+
+def write_sdr(path: Path, pictures: list[np.ndarray], options: dict[str, str]) -> Path:
+    tags = Tags(1, 1, 1, 1)
+    frames = [make_frame(code_ycbcr(picture, 1, full=False, depth=8), "yuv444p", tags) for picture in pictures]
+    return write_frames(path, frames, tags, codec="libx264", options={"qp": "0", **options})
+
+
+def weave(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Every second line from a later moment."""
+    both = upper.copy()
+    both[1::2] = lower[1::2]
+    return both
+
+
+def test_interlaced_film_is_cut_as_its_progressive_version(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    woven = [weave(*moments) for moments in zip(pictures[::2], pictures[1::2], strict=True)]
+    interlaced = write_sdr(tmp_path / "interlaced.mkv", woven, {"x264-params": "tff=1"})
+    progressive = write_sdr(tmp_path / "progressive.mkv", pictures[::2], {})
+
+    starts = find_starts(interlaced)
+
+    assert starts == find_starts(progressive)
+    assert {29, 48} <= set(starts)  # hand-checked cuts, at half the rate
