@@ -18,8 +18,8 @@ from mediafm_cli.media.light import is_beyond_standard
 def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator[tuple[int, VideoFrame, Thumbnail]]:
     """Scale each frame of a pass to ``size`` (width, height) by area averaging: neither turned nor stretched.
 
-    HDR is shown as SDR and interlaced pictures by one of their fields, for which detectors are made; the rest is left as
-    coded. Constant memory, and one reformatter for the whole title: one per frame costs a tenth of the decoding.
+    HDR is shown as SDR, and an interlaced picture by one of its fields, for detectors are made for such pictures; the
+    rest is left as coded. Constant memory, and one reformatter a title: one a frame costs a tenth of the decoding.
 
     Yields:
         (pts, frame, thumbnail); a thumbnail without pixels where ``size`` is ``None``.

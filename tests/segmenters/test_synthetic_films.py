@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import pytest
 from clip_thumbnails import read_clip
 
@@ -13,8 +14,9 @@ from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.segmenters.score import CutScore, score_cuts
 from mediafm_cli.synthetic import HARD, PLAIN, SyntheticTitle, write_catalogue
 
-DIFFICULTIES = {"plain": PLAIN, "hard": HARD}
-"""Hard: dissolves, fades, flashes, things that pass before the lens, and more noise."""
+DIFFICULTIES = {"plain": PLAIN, "hard": HARD, "starved": HARD}
+"""Hard: dissolves, fades, flashes, things that pass before the lens, and more noise. Starved: the same at so few bits
+that the picture pops at every key frame, twice a second."""
 
 Detected = list[tuple[SyntheticTitle, list[Boundary]]]
 
@@ -24,7 +26,22 @@ def detected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The boundaries found in eight films of 24 shots."""
     folder = tmp_path_factory.mktemp(request.param)
     films = write_catalogue(folder, titles=8, shots=24, seed=9, difficulty=DIFFICULTIES[request.param])
-    return request.param, [(film, find_boundaries(film.path)) for film in films]
+    paths = [starve(film.path) if request.param == "starved" else film.path for film in films]
+    return request.param, [(film, find_boundaries(path)) for film, path in zip(films, paths, strict=True)]
+
+
+def starve(film: Path) -> Path:
+    """The film once more, at 40 kbit a second."""
+    path = film.with_suffix(".starved.mp4")
+    with av.open(str(film)) as source, av.open(str(path), "w") as container:
+        video = source.streams.video[0]
+        options = {"preset": "veryfast", "b": "40k", "maxrate": "40k", "bufsize": "20k", "g": "12", "sc_threshold": "0"}
+        stream = container.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        for frame in source.decode(video):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
 def find_boundaries(path: Path) -> list[Boundary]:
