@@ -57,7 +57,10 @@ def segment_titles(
 def share_cores(titles: int, jobs: int | None, hwaccel: str) -> tuple[int, Decoding]:
     """How many titles are decoded at once, and with how many threads each."""
     from mediafm_cli.media.container import Decoding
+    from mediafm_cli.media.hardware import require_device
 
+    if hwaccel:
+        require_device(hwaccel)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = min(titles, jobs or max(1, cores // _CORES_A_TITLE))
     return at_once, Decoding(max(1, cores // at_once), hwaccel)

@@ -22,16 +22,20 @@ def choose_decoding(path: Path, wanted: Decoding) -> tuple[Decoding, str]:
         UsageError: FFmpeg knows no device of that name.
         MediaError: the file cannot be read, or has no video.
     """
-    kind = wanted.hwaccel.partition(":")[0]
-    if kind not in hwdevices_available():
-        known = ", ".join(hwdevices_available()) or "none"
-        raise UsageError(f"There is no hardware decoder {wanted.hwaccel!r}.", f"FFmpeg was built with: {known}.")
+    require_device(wanted.hwaccel)
     with open_media(path) as container:
         codec = require_video(path, container).codec_context.name
     problem = _try_first_picture(path, wanted)
     if problem:
         return replace(wanted, hwaccel=""), f"{wanted.hwaccel} cannot decode {codec} ({problem}); the processor does"
     return wanted, f"{codec} is decoded by {wanted.hwaccel}"
+
+
+def require_device(name: str) -> None:
+    """Raise a UsageError if FFmpeg knows no device of that name, whether this machine has one or not."""
+    if name.partition(":")[0] not in hwdevices_available():
+        known = ", ".join(hwdevices_available()) or "none"
+        raise UsageError(f"There is no hardware decoder {name!r}.", f"FFmpeg was built with: {known}.")
 
 
 def _try_first_picture(path: Path, decoding: Decoding) -> str:

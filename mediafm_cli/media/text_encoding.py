@@ -59,12 +59,23 @@ def decode_text(name: str, data: bytes, encoding: str | None = None) -> tuple[st
         return data.decode(guessed, "replace"), [note]
 
 
-def _decode_as(name: str, data: bytes, encoding: str) -> str:
+def require_encoding(name: str) -> str:
+    """Python's name of an encoding.
+
+    Raises:
+        UsageError: there is no such encoding.
+    """
     try:
-        return data.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+        return codecs.lookup(name).name
     except LookupError as error:
         hint = "Name one such as utf-8, cp1251, shift_jis or gb18030."
-        raise UsageError(f"There is no encoding {encoding!r}.", hint=hint) from error
+        raise UsageError(f"There is no encoding {name!r}.", hint=hint) from error
+
+
+def _decode_as(name: str, data: bytes, encoding: str) -> str:
+    named = require_encoding(encoding)
+    try:
+        return data.decode("utf-8-sig" if named == "utf-8" else named)
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not in {encoding}.", f"{error}.", "Leave --subtitle-encoding out.") from error
 

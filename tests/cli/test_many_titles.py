@@ -111,3 +111,20 @@ def test_ctrl_c_ends_every_process_at_once(films: list[SyntheticTitle], tmp_path
     assert "Interrupted" in err
     assert "Traceback" not in err
     assert list((tmp_path / "stores").glob("*.h5")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--hwaccel", "cudda"], "error: There is no hardware decoder 'cudda'."),
+        (["--subtitle-encoding", "utf-9"], "error: There is no encoding 'utf-9'."),
+    ],
+)
+def test_a_wrong_word_is_said_once_before_any_title(
+    mediafm, folder: Path, tmp_path: Path, words: list[str], error: str
+) -> None:
+    typed = mediafm("segment", folder, "-o", tmp_path / "stores", *words)
+
+    assert (typed.code, typed.out) == (2, "")
+    assert typed.err.count("error:") == 1
+    assert error in typed.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,8 @@ Detected = list[tuple[SyntheticTitle, list[Boundary]]]
 def detected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Detected]:
     """The boundaries found in eight films of 24 shots."""
     folder = tmp_path_factory.mktemp(request.param)
-    films = write_catalogue(folder, titles=8, shots=24, seed=9, difficulty=DIFFICULTIES[request.param])
+    difficulty = DIFFICULTIES[request.param]
+    films = write_catalogue(folder, titles=8, shots=24, seed=9, difficulty=difficulty, jobs=os.cpu_count() or 1)
     paths = [starve(film.path) if request.param == "starved" else film.path for film in films]
     return request.param, [(film, find_boundaries(path)) for film, path in zip(films, paths, strict=True)]
 

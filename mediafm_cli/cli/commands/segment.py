@@ -46,6 +46,7 @@ def segment(
     from mediafm_cli.api import Frames
     from mediafm_cli.cli.segmenting import segment_titles
     from mediafm_cli.media.shots import ShotRules
+    from mediafm_cli.media.text_encoding import require_encoding
     from mediafm_cli.stages.segment import SegmentSettings
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
@@ -53,6 +54,8 @@ def segment(
     stores = store_paths(titles, output)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)
+    if subtitle_encoding is not None:
+        require_encoding(subtitle_encoding)
     settings = SegmentSettings(
         segmenter,
         opt,
