@@ -40,6 +40,7 @@ def starve(film: Path) -> Path:
         options = {"preset": "veryfast", "b": "40k", "maxrate": "40k", "bufsize": "20k", "g": "12", "sc_threshold": "0"}
         stream = container.add_stream("libx264", rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        stream.thread_count = 1  # so that it always comes out the same
         for frame in source.decode(video):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
