@@ -129,11 +129,15 @@ def segment_and_see(
     def see(cut: Outcome, progress: OnProgress) -> Outcome:
         with one_at_a_time:
             seen = encode_title(cut.store, host, EncodeSettings(modality), overwrite=overwrite, progress=progress)
-        if cut.store in ours:
+        if cut.store in ours:  # at once, since those of many films fill a disk
             frames_path(cut.store).unlink(missing_ok=True)
         written = cut if cut.status == "written" else seen
         return replace(written, summary=f"{cut.summary}; {seen.summary}", notes=(*cut.notes, *seen.notes))
 
-    return segment_titles(
-        stores, how, console, jobs=settings.jobs, hwaccel=settings.hwaccel, overwrite=overwrite, then=see
-    )
+    try:
+        return segment_titles(
+            stores, how, console, jobs=settings.jobs, hwaccel=settings.hwaccel, overwrite=overwrite, then=see
+        )
+    finally:
+        for store in ours:
+            frames_path(store).unlink(missing_ok=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError, UnavailableError
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
-    from mediafm_cli.stages.outcome import OnProgress, Outcome
+    from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -41,13 +42,20 @@ def run_over_titles(
     outcomes: dict[Path, Outcome] = {}
     failed: dict[Path, MediafmError] = {}
     several = len(titles) > 1
+    stopped = Event()
 
     def run(numbered: tuple[int, Path]) -> Outcome | MediafmError:
         number, title = numbered
         label = f"{stage} {title.name}" + (f" ({number} of {len(titles)})" if several else "")
         try:
             with console.progress(label) as progress:
-                return work(title, progress)
+
+                def watch(told: Progress) -> None:
+                    if stopped.is_set():
+                        raise InterruptedError(f"{title} was given up, since another title ended the run")
+                    progress(told)
+
+                return work(title, watch)
         except (PluginError, UnavailableError):
             raise
         except Exception as error:
@@ -55,7 +63,7 @@ def run_over_titles(
                 raise
             return error if isinstance(error, MediafmError) else _unforeseen(title, error)
 
-    for title, ended in zip(titles, _map(run, list(enumerate(titles, 1)), jobs), strict=True):
+    for title, ended in zip(titles, _map(run, list(enumerate(titles, 1)), jobs, stopped), strict=True):
         if isinstance(ended, MediafmError):
             console.fail(ended)
             failed[title] = ended
@@ -85,7 +93,7 @@ def _unforeseen(title: Path, error: Exception) -> MediafmError:
     return MediafmError(f"{title} failed: {type(error).__name__}: {error}", "This is a bug.", hint)
 
 
-def _map(call: Callable[[T], U], items: Sequence[T], jobs: int) -> Iterator[U]:
+def _map(call: Callable[[T], U], items: Sequence[T], jobs: int, stopped: Event) -> Iterator[U]:
     """What ``call`` returns for each item, in order; ``jobs`` of them at once. An error ends what is under way."""
     if jobs == 1:
         yield from map(call, items)
@@ -98,6 +106,7 @@ def _map(call: Callable[[T], U], items: Sequence[T], jobs: int) -> Iterator[U]:
         try:
             yield from pool.map(call, items)
         except BaseException:
+            stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             stop_isolated()
             raise

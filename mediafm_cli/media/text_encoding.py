@@ -66,8 +66,9 @@ def require_encoding(name: str) -> str:
         UsageError: there is no such encoding.
     """
     try:
+        bytes(4).decode(name)  # which refuses what is a codec and no encoding of text, such as hex
         return codecs.lookup(name).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         hint = "Name one such as utf-8, cp1251, shift_jis or gb18030."
         raise UsageError(f"There is no encoding {name!r}.", hint=hint) from error
 
@@ -76,7 +77,7 @@ def _decode_as(name: str, data: bytes, encoding: str) -> str:
     named = require_encoding(encoding)
     try:
         return data.decode("utf-8-sig" if named == "utf-8" else named)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise UsageError(f"{name} is not in {encoding}.", f"{error}.", "Leave --subtitle-encoding out.") from error
 
 

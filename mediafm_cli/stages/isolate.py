@@ -34,20 +34,21 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
     theirs.close()
     try:
         while True:
-            kind, value = ours.recv()
+            try:
+                kind, value = ours.recv()
+            except EOFError as error:
+                process.join()
+                raise MediaError(
+                    f"The process that read {arguments[0]} died.",
+                    _cause(process.exitcode),
+                    "Play the film to see whether it is whole. With less memory: fewer --jobs, or no --keep-frames.",
+                ) from error
             if kind == "progress":
                 progress(value)
             elif kind == "returned":
                 return value
             else:
                 raise value
-    except EOFError as error:
-        process.join()
-        raise MediaError(
-            f"The process that read {arguments[0]} died.",
-            _cause(process.exitcode),
-            "Play the film to see whether it is whole. With less memory: fewer --jobs, or no --keep-frames.",
-        ) from error
     finally:
         process.terminate()
         process.join()
@@ -62,6 +63,7 @@ def stop_isolated() -> None:
 
 def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    signal.signal(signal.SIGTERM, _unwind)
     try:
         outcome = work(*arguments, progress=lambda progress: answer.send(("progress", progress)), **named)
     except Exception as error:  # raised again by the parent
@@ -70,6 +72,11 @@ def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[An
         answer.send(("raised", carried))
     else:
         answer.send(("returned", outcome))
+
+
+def _unwind(number: int, frame: object) -> None:
+    """End like after Ctrl-C: what was begun on the disk is removed."""
+    raise SystemExit(128 + number)
 
 
 def _carriable(error: Exception) -> Exception:

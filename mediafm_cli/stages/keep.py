@@ -10,6 +10,7 @@ from typing import Self
 from av.video.frame import VideoFrame
 
 from mediafm_cli.api import Frames
+from mediafm_cli.errors import MediaError
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.media.frames import sample_frames
@@ -47,7 +48,12 @@ class FrameStore:
         self._writer.commit()
 
     def _keep(self, start: int, end: int, frames: Iterable[VideoFrame]) -> None:
-        self._writer.add(start, end, [self._picture.render(frame) for frame in frames])
+        pictures = [self._picture.render(frame) for frame in frames]
+        try:
+            self._writer.add(start, end, pictures)
+        except OSError as error:  # else it would be blamed on the segmenter, in whose pass it happens
+            hint = "Make room, or leave out --keep-frames."
+            raise MediaError(f"The frames of {self._media} could not be kept.", f"{error.strerror}.", hint) from error
 
     def __enter__(self) -> Self:
         self._writer.__enter__()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typed_commands import Mediafm
 
+from mediafm_cli.errors import MediaError
 from mediafm_cli.synthetic import SyntheticTitle
 
 STEPS = 3
@@ -117,3 +118,17 @@ def test_the_demo_makes_everything_it_names_and_can_be_run_again(mediafm: Mediaf
     assert second.out == first.out
     assert read_files(tmp_path / "demo" / "stores") == made
     assert "by chance" in first.out
+
+
+def test_no_kept_frames_are_left_where_encoding_fails(
+    mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise MediaError("It cannot be encoded.")
+
+    monkeypatch.setattr("mediafm_cli.stages.encode.encode_title", fail)
+
+    typed = mediafm("run", films[0].path, "-o", tmp_path / "stores", "--preset", "offline")
+
+    assert typed.code == 1
+    assert [path.name for path in (tmp_path / "stores").iterdir()] == [f"{films[0].path.stem}.h5"]

@@ -73,8 +73,12 @@ def test_what_the_user_says_is_not_second_guessed() -> None:
     assert decode_text("film.srt", FRENCH.encode("utf-8-sig"), "utf-8") == (FRENCH, [])
 
 
-def test_an_encoding_that_is_none_or_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"There is no encoding 'utf-9'\. Name one such as utf-8"):
-        decode_text("film.srt", b"", "utf-9")
+@pytest.mark.parametrize("name", ["utf-9", "hex", "rot13", "undefined"])
+def test_an_encoding_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"There is no encoding '{name}'\. Name one such as utf-8"):
+        decode_text("film.srt", b"words", name)
+
+
+def test_an_encoding_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match=r"film\.srt is not in utf-8\."):
         decode_text("film.srt", FRENCH.encode("cp1252"), "utf-8")

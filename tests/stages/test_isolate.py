@@ -22,12 +22,19 @@ def work(title: Path, *, how: str, progress: OnProgress) -> Outcome:
         raise StaleError("It is stale.", "It changed.", "Make it again.")
     if how == "choke":
         raise ValueError(threading.Lock())
+    if how == "end of file":
+        raise EOFError("the film ends too soon")
+    if how == "tidy":
+        try:
+            title.write_text("half")
+            progress(Progress(2, 2, "s"))
+            time.sleep(60)
+        finally:
+            title.unlink()
     if how == "kill":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "leave":
         os._exit(7)
-    if how == "wait":
-        time.sleep(60)
     return Outcome(title, "written", f"by process {os.getpid()}", ("a note",))
 
 
@@ -55,6 +62,11 @@ def test_an_error_that_cannot_be_carried_is_told_in_words() -> None:
         run_isolated(work, Path("film.mp4"), how="choke", progress=ignore_progress)
 
 
+def test_an_end_of_file_in_the_work_is_not_taken_for_the_end_of_the_process() -> None:
+    with pytest.raises(EOFError, match="the film ends too soon"):
+        run_isolated(work, Path("film.mp4"), how="end of file", progress=ignore_progress)
+
+
 @pytest.mark.parametrize(("how", "why"), [("kill", "ended by SIGSEGV"), ("leave", "ended with exit code 7")])
 def test_a_process_that_dies_is_an_error_of_its_title_alone(how: str, why: str) -> None:
     with pytest.raises(MediaError, match=rf"The process that read film\.mp4 died\. It .*{why}"):
@@ -63,13 +75,17 @@ def test_a_process_that_dies_is_an_error_of_its_title_alone(how: str, why: str) 
     assert run_isolated(work, Path("next.mp4"), how="return", progress=ignore_progress).store == Path("next.mp4")
 
 
-def test_what_is_under_way_can_be_stopped() -> None:
+def test_what_is_under_way_can_be_stopped_and_tidies_up(tmp_path: Path) -> None:
     started = threading.Event()
     caught: list[Exception] = []
 
+    def watch(progress: Progress) -> None:
+        if progress.done == 2:
+            started.set()
+
     def run() -> None:
         try:
-            run_isolated(work, Path("film.mp4"), how="wait", progress=lambda progress: started.set())
+            run_isolated(work, tmp_path / "half", how="tidy", progress=watch)
         except MediaError as error:
             caught.append(error)
 
@@ -81,4 +97,5 @@ def test_what_is_under_way_can_be_stopped() -> None:
 
     thread.join(30)
     assert not thread.is_alive()
-    assert "ended by SIGTERM" in str(caught[0])
+    assert "ended with exit code 143" in str(caught[0])
+    assert not (tmp_path / "half").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import zipfile
@@ -249,3 +250,17 @@ def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
     assert path.stat().st_size < 1000
+
+
+def test_a_full_disk_is_blamed_on_nobody_and_leaves_nothing(
+    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(KeptFramesWriter, "add", fill_up)
+
+    with pytest.raises(MediaError, match=r"could not be kept\. No space left on device\. Make room"):
+        keep_frames(films[0].path, tmp_path / "film.h5", SMALL)
+
+    assert list(tmp_path.iterdir()) == []
