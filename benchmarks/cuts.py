@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video
 from mediafm_cli.media.thumbnails import read_thumbnails
 from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.segmenters.cuts import CutFinder, CutOptions
-from mediafm_cli.segmenters.score import CutScore, score_cuts
 
 GRID = {"contrast": (0.3, 0.375, 0.45, 0.525, 0.6), "ratio": (1.8, 2.05, 2.3, 2.6, 3.0), "likeness": (0.55, 0.65, 0.75)}
 

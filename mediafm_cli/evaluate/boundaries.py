@@ -26,8 +26,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mediafm_cli.evaluate.cut_score import score_cuts
 from mediafm_cli.evaluate.truth import Span, Truth
-from mediafm_cli.segmenters.score import score_cuts
 
 TOLERANCES = (0, 1, 2)
 """Frames that a hard cut may be off and still be a hit. Mistakes are those at the last."""

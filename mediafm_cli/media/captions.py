@@ -144,7 +144,11 @@ def find_captions(
     encoding: str | None = None,
 ) -> Captions:
     """Choose a title's captions and read them, from a stream too; arguments and errors as for ``choose_captions``."""
-    chosen = choose_captions(path, info, subtitles, language, encoding)
+    return read_captions(path, info, choose_captions(path, info, subtitles, language, encoding))
+
+
+def read_captions(path: Path, info: MediaInfo, chosen: CaptionSource) -> Captions:
+    """The captions that were chosen; a stream is read from the file, in a pass of its own."""
     return chosen.captions(_read_stream(path, info, chosen.stream) if chosen.stream is not None else ())
 
 

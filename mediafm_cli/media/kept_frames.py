@@ -13,7 +13,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -154,15 +154,13 @@ class KeptFrames:
         return [_name(start, end, number, self._kept_from) for number in range(self._kept_from.count)]
 
     def _read_picture(self, name: str) -> np.ndarray:
-        member = self._archive.getinfo(name)
-        if member.file_size > _MAX_PICTURE or member.compress_type != zipfile.ZIP_STORED:
-            raise _damaged(self._path, f"{name} is not as it was written.")
+        data = _read_member(self._path, self._archive, name, _MAX_PICTURE)
         try:
-            with Image.open(io.BytesIO(self._archive.read(member)), formats=("jpeg", "png")) as picture:
+            with Image.open(io.BytesIO(data), formats=("jpeg", "png")) as picture:
                 if picture.width * picture.height > MAX_PIXELS or picture.mode != "RGB":
                     raise _damaged(self._path, f"{name} is not as it was written.")
                 return np.asarray(picture)
-        except (OSError, ValueError, SyntaxError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise _damaged(self._path, f"{name}: {error}.") from error
 
     def __enter__(self) -> Self:
@@ -186,20 +184,30 @@ def open_kept_frames(store: Path, media: str, video_stream: int, needs: Frames) 
     path = frames_path(store)
     if not path.exists():
         return None
-    try:
-        archive = zipfile.ZipFile(path)
-        member = archive.getinfo(_HEADER)
-        if member.file_size > _MAX_HEADER or member.compress_type != zipfile.ZIP_STORED:
-            raise _damaged(path, f"{_HEADER} is not as it was written.")
-        header = json.loads(archive.read(member))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError) as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}.") from error
-    for max_side in dict.fromkeys((needs.max_side, None)):
-        kept_from = KeptFrom(media, video_stream, needs.count, max_side)
-        if header == _header(kept_from):
-            return KeptFrames(path, archive, kept_from, needs.max_side)
-    archive.close()
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            header = json.loads(_read_member(path, archive, _HEADER, _MAX_HEADER))
+        except PermissionError as error:
+            raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", command("chmod", "u+r", path)) from error
+        except (zipfile.BadZipFile, ValueError, RecursionError) as error:
+            raise _damaged(path, f"{type(error).__name__}: {error}.") from error
+        for max_side in dict.fromkeys((needs.max_side, None)):
+            kept_from = KeptFrom(media, video_stream, needs.count, max_side)
+            if header == _header(kept_from):
+                stack.pop_all()  # it stays open
+                return KeptFrames(path, archive, kept_from, needs.max_side)
     return None
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    try:
+        member = archive.getinfo(name)
+        if member.file_size > most or member.compress_type != zipfile.ZIP_STORED:
+            raise _damaged(path, f"{name} is not as it was written.")
+        return archive.read(member)
+    except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:  # the last where it is encrypted
+        raise _damaged(path, f"{type(error).__name__}: {error}.") from error
 
 
 def _header(kept_from: KeptFrom) -> dict[str, object]:

@@ -42,5 +42,5 @@ def sync_folder(folder: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> TrainingError:
     """The error for a failed write of ``path``."""
-    hint = "What was saved before is whole; make room and go on with --resume."
+    hint = "What was saved before is whole; make room, and run it again; pretrain goes on with --resume."
     return TrainingError(f"{path} could not be written.", f"{error.strerror}.", hint)

@@ -20,7 +20,7 @@ from mediafm_cli.media.shots import KeepFrames
 from mediafm_cli.store.schema import Shots
 
 
-class FrameStore:
+class FrameCollector:
     """The frames of one title on their way into the file beside its store; a context manager.
 
     Args:
@@ -40,8 +40,7 @@ class FrameStore:
 
     def finish(self, shots: Shots) -> None:
         """Seek what could not be kept on the way, and put the file in its place."""
-        spans = _spans(shots)
-        left = [span for span in spans if span not in self._writer.spans]
+        left = [span for span in shots.spans if span not in self._writer.spans]
         for number, frames in sample_frames(self._media, left, self._needs, self._stream) if left else ():
             if frames is not None:
                 self._writer.add(*left[number], frames)
@@ -70,12 +69,8 @@ def keep_later(media: Path, store: Path, fingerprint: str, shots: Shots, needs: 
     kept = open_kept_frames(store, fingerprint, shots.video_stream, needs)
     if kept is not None:
         with kept:
-            if all(kept.holds(*span) for span in _spans(shots)):
+            if all(kept.holds(*span) for span in shots.spans):
                 return False
-    with FrameStore(media, store, fingerprint, needs) as frames:
+    with FrameCollector(media, store, fingerprint, needs) as frames:
         frames.finish(shots)
     return True
-
-
-def _spans(shots: Shots) -> list[tuple[int, int]]:
-    return list(zip(shots.start_pts.tolist(), shots.end_pts.tolist(), strict=True))

@@ -49,8 +49,7 @@ def _bare(shots: Shots) -> list[Shot]:
 
 def _gather_frames(store: Path, source: Source, shots: Shots, needs: Frames, folder: Path | None) -> Material:
     kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
-    spans = zip(shots.start_pts.tolist(), shots.end_pts.tolist(), strict=True)
-    media = None if kept and all(kept.holds(*span) for span in spans) else find_media(store, source, folder)
+    media = None if kept and all(kept.holds(*span) for span in shots.spans) else find_media(store, source, folder)
     return Material(_bare(shots), shots, needs, media=media, kept=kept)
 
 
@@ -109,17 +108,14 @@ class Material:
 
     def _read_frames(self, left: list[Shot], needs: Frames) -> Iterator[tuple[Shot, np.ndarray | None]]:
         """The frames of each shot: the kept ones, and those that are sought in the media file."""
-        spans = {
-            shot.index: (int(self.shots.start_pts[shot.index]), int(self.shots.end_pts[shot.index])) for shot in left
-        }
-        kept = self.kept
-        sought = [span for span in spans.values() if kept is None or not kept.holds(*span)]
+        every, kept = self.shots.spans, self.kept
+        spans = [every[shot.index] for shot in left]
+        sought = [span for span in spans if kept is None or not kept.holds(*span)]
         found: Iterator[tuple[int, np.ndarray | None]] = iter(())
         if sought and self.media:
             found = sample_frames(self.media, sought, needs, self.shots.video_stream)
         with kept or nullcontext():
-            for shot in left:
-                span = spans[shot.index]
+            for shot, span in zip(left, spans, strict=True):
                 yield shot, kept.read(*span) if kept and kept.holds(*span) else next(found)[1]
 
 

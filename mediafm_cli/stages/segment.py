@@ -15,14 +15,14 @@ import numpy as np
 
 from mediafm_cli.api import Frames, Segmenter, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions, find_captions
+from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions, read_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
 from mediafm_cli.options import compared_options, options_as_json, parse_options
 from mediafm_cli.registry import blame, load_segmenter
-from mediafm_cli.stages.keep import FrameStore, keep_later
+from mediafm_cli.stages.keep import FrameCollector, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
@@ -77,6 +77,7 @@ def segment_title(
         StaleError: the store was made from another file, or with other settings.
     """
     settings = settings or SegmentSettings()
+    needs = settings.keep_frames
     info = probe(media)
     if dry_run or info.video is None:
         with open_media(media) as container:
@@ -86,12 +87,11 @@ def segment_title(
     source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
     if store.exists() and not overwrite:
         shots = _require_same(read_contents(store), source, chosen, store)
-        captions = find_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
-        text = assign_cues(captions.cues, shots.start_s.tolist(), shots.end_s.tolist())
+        cues = read_captions(media, info, source_of_text).cues
+        text = assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
         if list(shots.text) != text:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
         summary = f"shots: {len(text)}, there already"
-        needs = settings.keep_frames
         if needs and not dry_run and keep_later(media, store, source.fingerprint, shots, needs):
             return Outcome(store, "written", f"{summary}; {needs.count} frames of each kept for encode")
         return Outcome(store, "unchanged", summary)
@@ -107,8 +107,7 @@ def segment_title(
         progress(Progress(time_s, info.duration_s, "s"))
 
     store.parent.mkdir(parents=True, exist_ok=True)
-    needs = settings.keep_frames
-    with FrameStore(media, store, source.fingerprint, needs) if needs else nullcontext() as kept:
+    with FrameCollector(media, store, source.fingerprint, needs) if needs else nullcontext() as kept:
         with blame(chosen.described, f"on {media}"):
             streamed = StreamCues(info.start_s)
             cut = cut_into_shots(

@@ -107,6 +107,11 @@ class Shots(Group):
     notes: list[str]
     made_from: Mapping[str, str]
 
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Start and end of each shot in pts, end exclusive."""
+        return list(zip(self.start_pts.tolist(), self.end_pts.tolist(), strict=True))
+
     def faults(self) -> Iterator[str]:
         if not len(self.start_s):
             yield "there is no shot"

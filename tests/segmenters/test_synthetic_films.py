@@ -11,8 +11,8 @@ import pytest
 from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
+from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
 from mediafm_cli.segmenters.content import ContentSegmenter
-from mediafm_cli.segmenters.score import CutScore, score_cuts
 from mediafm_cli.synthetic import HARD, PLAIN, SyntheticTitle, write_catalogue
 
 DIFFICULTIES = {"plain": PLAIN, "hard": HARD, "starved": HARD}

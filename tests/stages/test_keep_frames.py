@@ -264,3 +264,15 @@ def test_a_full_disk_is_blamed_on_nobody_and_leaves_nothing(
         keep_frames(films[0].path, tmp_path / "film.h5", SMALL)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encrypted_member_is_an_error_like_any_other_damage(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    store = tmp_path / "film.h5"
+    shots = keep_frames(films[0].path, store, SMALL)
+    data = bytearray(frames_path(store).read_bytes())
+    data[6] |= 1  # the flag in the header of the first member, and in the directory at the end
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    frames_path(store).write_bytes(data)
+
+    with pytest.raises(MediaError, match=r"holds no kept frames that can be read\. RuntimeError: .*encrypted"):
+        read_kept(store, shots, SMALL)

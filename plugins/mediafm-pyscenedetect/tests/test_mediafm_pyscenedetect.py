@@ -39,13 +39,13 @@ from scenedetect.detector import FlashFilter
 
 from mediafm_cli.api import Segmenter, Thumbnail
 from mediafm_cli.errors import UnavailableError, UsageError
+from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video
 from mediafm_cli.media.shots import cut_into_shots
 from mediafm_cli.media.thumbnails import read_thumbnails
 from mediafm_cli.options import parse_options
-from mediafm_cli.segmenters.score import CutScore, score_cuts
 from mediafm_cli.testing import assert_segmenter
 
 SIZE = (256, 144)  # of thumbnails; PySceneDetect does not scale frames that are no wider

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_cli.segmenters.score import CutScore, score_cuts
+from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
 
 FRAMES = st.lists(st.integers(0, 12), max_size=5, unique=True)
 
