@@ -1,6 +1,7 @@
 """How well the boundaries found in one title agree with the true ones: what is a hit, and what the mistakes are.
 
-**Hard cuts** match hard cuts one to one, at most 0, 1 or 2 frames apart, as many as can be matched.
+**Hard cuts** match hard cuts one to one, at most 0, 1 or 2 frames apart: as many as can be matched, and of the ways to
+match so many, one in which they lie nearest together.
 
 **Gradual transitions** match gradual transitions one to one: the true ones in order of time each take, of those found
 and not yet taken, the one that shares most frames with it; one frame is enough. Of two that share equally many the
@@ -26,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mediafm_cli.evaluate.cut_score import score_cuts
+from mediafm_cli.evaluate.cut_score import pair_cuts
 from mediafm_cli.evaluate.truth import Span, Truth
 
 TOLERANCES = (0, 1, 2)
@@ -188,12 +189,7 @@ def _iou(one: Span, other: Span) -> float:
 
 def _pair_cuts(cuts: Sequence[Found], true: Sequence[Span], tolerance: int) -> dict[int, int]:
     """Place of each true cut that is a hit → place of the one found."""
-    frames, true_frames = [one.span.first for one in cuts], [cut.first for cut in true]
-    score = score_cuts(frames, true_frames, tolerance)
-    missed, false = set(score.missed), set(score.false)
-    rows = [row for row, frame in enumerate(true_frames) if frame not in missed]
-    places = [place for place, frame in enumerate(frames) if frame not in false]
-    return dict(zip(rows, places, strict=True))
+    return pair_cuts([one.span.first for one in cuts], [cut.first for cut in true], tolerance)
 
 
 def _count_cuts(cuts: Sequence[Found], truth: Truth, tolerance: int) -> Counts:

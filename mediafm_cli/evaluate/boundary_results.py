@@ -20,7 +20,7 @@ def score_table(totals: Totals) -> str:
     confusions = ", ".join(f"{mistakes[kind]} {kind}" for kind in ("cut for gradual", "gradual for cut"))
     notes = [
         "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.",
-        f"Confusions, which count as false above: {confusions}.",
+        f"Confusions, which count as false among their kind: {confusions}.",
     ]
     if totals.mean_iou is not None:
         notes.append(f"Mean IoU of the gradual transitions found: {totals.mean_iou:.2f}.")

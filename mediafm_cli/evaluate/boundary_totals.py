@@ -14,7 +14,7 @@ from mediafm_cli.evaluate.boundaries import TOLERANCES, BoundaryScore, Counts
 FEWEST_TITLES = 5
 """Of fewer, an interval would say more than is known."""
 
-_RESAMPLES = 10_000
+_RESAMPLES, _AT_ONCE = 10_000, 200  # a resample holds a number for each title
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,9 @@ def bootstrap_f1(counts: Sequence[Counts], seed: int = 0) -> tuple[float, float]
         return None
     of_titles = np.array([(2 * one.hits, one.true + one.found) for one in counts])
     shares = np.full(len(counts), 1 / len(counts))
-    drawn = np.random.default_rng(seed).multinomial(len(counts), shares, _RESAMPLES)  # times that each title is drawn
-    hits, all_of_them = (drawn @ of_titles).T
+    rng = np.random.default_rng(seed)
+    drawn = (rng.multinomial(len(counts), shares, _AT_ONCE) for _ in range(_RESAMPLES // _AT_ONCE))
+    hits, all_of_them = np.concatenate([times @ of_titles for times in drawn]).T
     defined = all_of_them > 0
     low, high = np.percentile(hits[defined] / all_of_them[defined], [2.5, 97.5])
     return float(low), float(high)

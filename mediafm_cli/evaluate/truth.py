@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from mediafm_cli.errors import UsageError
+from mediafm_cli.segmenters.cut_lists.documents import load_json
+from mediafm_cli.segmenters.cut_lists.reading import decode, read_bounded
+
+MAX_BYTES = 64 << 20
+"""Largest file that is read; a transition takes about 50 bytes."""
 
 _STREAM = "#stream"
+_MAX_FRAME = 1 << 52
 _OPENS, _ENDS = "fade_in", "fade_out"
 _SHAPE = 'Write {"hard_cuts": [frame, …], "gradual": [{"kind": "dissolve", "first": frame, "last": frame}, …]}.'
 
@@ -131,7 +137,7 @@ def parse_truth(content: Any, origin: str) -> Truth:
         raise UsageError(f"{origin}: the truth about a title is an object.", hint=_SHAPE)
     frames = content.get("frames")
     if frames is not None and not _is_frame(frames):
-        raise UsageError(f"{origin}: frames is {frames!r}.", "It is the number of frames of the title.")
+        raise UsageError(f"{origin}: frames is {_shown(frames)}.", "It is the number of frames of the title.")
     for name in ("hard_cuts", "gradual"):
         if name not in content:
             raise UsageError(f"{origin} has no {name}.", f"Without it, every one found would be false. {_SHAPE}")
@@ -181,7 +187,7 @@ def _read_spans(content: Mapping[str, Any], name: str, kind: str, frames: int | 
         if isinstance(entry, dict):
             ends = [entry.get("first"), entry.get("last")]
         if len(ends) != 2 or not all(map(_is_frame, ends)):
-            raise UsageError(f"{place} is {json.dumps(entry)}.", "It needs frame numbers, from 0.", _SHAPE)
+            raise UsageError(f"{place} is {_shown(entry)}.", "It needs frame numbers, from 0.", _SHAPE)
         first, last = ends
         if first > last:
             raise UsageError(f"{place} ends before it begins.", f"first is {first}, last is {last}.")
@@ -190,20 +196,27 @@ def _read_spans(content: Mapping[str, Any], name: str, kind: str, frames: int | 
         if name in ("hard_cuts", "gradual") and first <= before:
             raise UsageError(f"{place} is out of order.", f"Frame {first} comes after {before}; none comes twice.")
         before = last
-        yield Span(str(entry.get("kind", kind)) if isinstance(entry, dict) else kind, first, last)
+        yield Span(_read_kind(entry.get("kind", kind), place) if isinstance(entry, dict) else kind, first, last)
+
+
+def _read_kind(kind: Any, place: str) -> str:
+    if not (isinstance(kind, str) and kind and kind.isprintable()):
+        raise UsageError(f"{place} is of the kind {_shown(kind)}.", 'A kind is a word or two, such as "dissolve".')
+    return kind
 
 
 def _is_frame(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_FRAME
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read.", f"{error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid JSON.", f"{error}.") from error
+    content = load_json(path, decode(path, read_bounded(path, MAX_BYTES)))
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds a JSON {type(content).__name__}.", hint=_SHAPE)
     return content
+
+
+def _shown(value: Any) -> str:
+    """As JSON has it, shortened."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

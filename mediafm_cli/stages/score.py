@@ -26,6 +26,7 @@ BEFORE, AFTER = 6, 5
 """Frames shown before a cut, and after the first frame of the new shot."""
 
 _SHOWN = 12  # frames of a gradual transition
+_OTHER_FILE = "Give the truth of this very file: another cut, rate or encoding of a film has other frame numbers."
 _NAME_LENGTH = 50  # of a title in a file name: 255 bytes hold four times as many
 
 
@@ -68,13 +69,14 @@ def _score_title(store: Store, found: TitleTruth) -> TitleScore:
         raise UsageError(
             f"{found.origin} is the truth of another file than {store.path} was made from.",
             f"It speaks of {found.truth.frames} frames, and the store has {frames}.",
-            "Give the truth of this very file: another cut, rate or encoding of a film has other frame numbers.",
+            _OTHER_FILE,
         )
     beyond = [span for span in (*found.truth.hard_cuts, *found.truth.gradual) if span.last >= frames]
     if beyond:
         raise UsageError(
             f"{found.origin} is the truth of another file than {store.path} was made from.",
             f"It names frame {beyond[0].last}, and the store has {frames} frames.",
+            _OTHER_FILE,
         )
     boundaries, notes = _read_found(store)
     score = score_boundaries(boundaries, found.truth)
@@ -139,7 +141,7 @@ def write_sheets(
     media_folder: Path | None = None,
     progress: OnProgress = ignore_progress,
 ) -> Sheets:
-    """Draw mistakes of one title as PNG files in ``folder``, in one pass over the media file.
+    """Draw mistakes of one title as PNG files in ``folder``, which is there, in one pass over the media file.
 
     A media file that is not there, or that does not decode so far, makes a note: the score stands without it.
     """
@@ -147,7 +149,6 @@ def write_sheets(
     strips = [choose_frames(title.score.mistakes[place], title.frames) for place in places]
     last = max((strip[-1] for strip in strips), default=-1)
     paths: dict[int, Path] = {}
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         with open_store(title.store) as store:
             media, stream = find_media(title.store, store.source, media_folder), store.shots.video_stream

@@ -125,4 +125,20 @@ def test_no_truth_at_all_is_named(mediafm: Mediafm, stores: list[Path], tmp_path
     typed = mediafm("score", stores[0], "--truth", tmp_path / "nothing.json")
 
     assert typed.code == 2
-    assert f"There is no {tmp_path}/nothing.json." in " ".join(typed.err.split())
+    assert f"There is no list of cuts at {tmp_path}/nothing.json." in " ".join(typed.err.split())
+
+
+def test_a_folder_for_pictures_that_is_a_file_is_refused(mediafm: Mediafm, stores: list[Path], truth: Path) -> None:
+    typed = mediafm("score", stores[0], "--truth", truth, "-o", truth)
+
+    assert (typed.code, typed.out) == (2, "")
+    assert f"{truth} is a file. → Name a folder for the pictures with -o." in " ".join(typed.err.split())
+
+
+def test_a_folder_for_pictures_that_cannot_be_made_is_told_before_any_result(
+    mediafm: Mediafm, stores: list[Path], truth: Path
+) -> None:
+    typed = mediafm("score", stores[0], "--truth", truth, "-o", truth / "misses")
+
+    assert (typed.code, typed.out) == (1, "")
+    assert f"{truth}/misses cannot be used. Not a directory." in " ".join(typed.err.split())

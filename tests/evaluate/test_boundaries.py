@@ -50,6 +50,13 @@ def test_mistakes_are_those_at_the_last_tolerance_and_shifted_cuts() -> None:
     )
 
 
+def test_a_cut_on_the_very_frame_is_the_hit_and_the_one_beside_it_the_mistake() -> None:
+    false, missed = score_boundaries([cut(8), cut(10)], true(10)), score_boundaries([cut(12)], true(10, 12))
+
+    assert false.mistakes == (Mistake("false cut", None, cut(8)),)
+    assert missed.mistakes == (Mistake("missed cut", Span("cut", 10, 10), None),)
+
+
 @pytest.mark.parametrize(("first", "last", "hits"), [(10, 19, 0), (10, 20, 1), (30, 35, 1), (31, 35, 0), (0, 99, 1)])
 def test_one_shared_frame_makes_a_gradual_transition_found(first: int, last: int, hits: int) -> None:
     score = score_boundaries([dissolve(first, last)], true(gradual=[(20, 30)]))

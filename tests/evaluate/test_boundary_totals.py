@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_the_interval_is_that_of_scipy() -> None:
     assert found == pytest.approx((expected.low, expected.high), abs=0.006)
 
 
+def test_the_interval_of_thousands_of_titles_takes_little_memory() -> None:
+    tracemalloc.start()
+
+    bootstrap_f1(COUNTS * 200)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20  # 10,000 resamples of 1,200 titles at once take 96 MB
+
+
 @pytest.mark.parametrize("counts", [COUNTS[:4], [*COUNTS[:4], Counts(), Counts()]])
 def test_few_titles_with_boundaries_have_no_interval(counts: list[Counts]) -> None:
     assert bootstrap_f1(counts) is None
@@ -105,3 +116,13 @@ def test_times_are_shown_in_minutes_and_hours(time_s: float, shown: str) -> None
 
 def test_columns_stand_below_one_another() -> None:
     assert align([("a", "bb", "c"), ("aaa", "b", "ccc")], left=1) == ["a    bb    c", "aaa   b  ccc"]
+
+
+def test_the_table_says_that_a_confusion_is_false_among_its_kind_where_it_is_a_hit_of_any() -> None:
+    spans = [{"kind": "dissolve", "first": 20, "last": 30}]
+    score = score_boundaries([Found(Span("cut", 25, 25))], parse_truth({"hard_cuts": [], "gradual": spans}, ""))
+
+    table = score_table(add_up([TitleScore("a", Path("a.h5"), "a.mp4", 100, score, (1.0,))]))
+
+    assert table.splitlines()[5].split()[:6] == ["any", "kind", "1", "1", "1", "0"]
+    assert "Confusions, which count as false among their kind: 1 cut for gradual, 0 gradual for cut." in table

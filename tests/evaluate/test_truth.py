@@ -114,7 +114,7 @@ FAULTS: dict[str, tuple[object, str]] = {
     "a list": ([1, 2], "here: the truth about a title is an object."),
     "no gradual": ({"hard_cuts": []}, "here has no gradual. Without it, every one found would be false."),
     "no cuts": ({"gradual": []}, "here has no hard_cuts."),
-    "frames in words": ({**ONE, "frames": "many"}, "here: frames is 'many'."),
+    "frames in words": ({**ONE, "frames": "many"}, 'here: frames is "many".'),
     "a cut in seconds": ({**ONE, "hard_cuts": [1.5]}, "here: hard_cuts, entry 1 is 1.5. It needs frame numbers"),
     "a cut that is true": ({**ONE, "hard_cuts": [True]}, "here: hard_cuts, entry 1 is true."),
     "a negative cut": ({**ONE, "hard_cuts": [-1]}, "here: hard_cuts, entry 1 is -1."),
@@ -127,6 +127,12 @@ FAULTS: dict[str, tuple[object, str]] = {
     "a gradual cut": ({**ONE, "gradual": [gradual(5, 8, "cut")]}, "here: gradual holds a cut."),
     "beyond the end": ({**ONE, "frames": 38}, "entry 1 lies beyond the end. Frame 38 is not among the 38 frames."),
     "a cut in a dissolve": ({**ONE, "hard_cuts": [33]}, "frame 33 is both a hard cut and inside a gradual transition."),
+    "a huge frame": ({**ONE, "hard_cuts": [10**30]}, "here: hard_cuts, entry 1 is 1000000000000000000000000000000."),
+    "a long entry": ({**ONE, "hard_cuts": ["x" * 9000]}, f'entry 1 is "{"x" * 58}…. It needs frame numbers, from 0.'),
+    "no kind": ({**ONE, "gradual": [{"kind": None, "first": 1, "last": 5}]}, "entry 1 is of the kind null. A kind is"),
+    "an empty kind": ({**ONE, "gradual": [gradual(1, 5, "")]}, 'gradual, entry 1 is of the kind "".'),
+    "a kind on two lines": ({**ONE, "gradual": [gradual(1, 5, "a\nb")]}, 'gradual, entry 1 is of the kind "a\\nb".'),
+    "half a character": ({**ONE, "hard_negatives": [gradual(1, 5, "\ud800")]}, r'is of the kind "\ud800".'),
     "no list": ({**ONE, "ambiguous": 5}, "here: ambiguous is no list."),
 }
 
@@ -144,7 +150,10 @@ def test_what_is_no_truth_is_refused_by_name(fault: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is not valid JSON."),
+        ("", "Line 1: it is not valid JSON (Expecting value)."),
+        ("{", "Line 1: it is not valid JSON"),
+        ('{"hard_cuts": [NaN], "gradual": []}', "It is not valid JSON (NaN is not a JSON number)."),
+        ('{"hard_cuts": [' + "[" * 300 + "]" * 300 + '], "gradual": []}', "It nests more than 200 levels deep."),
         ("[]", "holds a JSON list."),
         ('{"title": "a film"}', "holds no true boundaries. It has neither clips nor hard_cuts."),
         ('{"clips": []}', "clips is no object."),
@@ -158,3 +167,21 @@ def test_a_file_of_something_else_is_refused(text: str, said: str, tmp_path: Pat
 
     assert f"{tmp_path / 'cuts.json'}" in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_film_given_for_its_truth_is_no_text(films: list[SyntheticTitle]) -> None:
+    with pytest.raises(UsageError, match=r"\.mp4 cannot be used\. It holds binary data, and no text\."):
+        open_truth(films[0].path)
+
+
+def test_a_file_without_end_is_refused_and_not_held_in_memory(tmp_path: Path) -> None:
+    with (tmp_path / "cuts.json").open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(UsageError, match="It is larger than the 64 MiB that are read of such a list"):
+        open_truth(tmp_path / "cuts.json")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There is no list of cuts at .*nothing\.json\. Name an existing file\."):
+        open_truth(tmp_path / "nothing.json")

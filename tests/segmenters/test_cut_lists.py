@@ -83,6 +83,12 @@ def test_drop_frame_time_codes_of_a_table_are_right(tmp_path: Path) -> None:
     assert frames_of(found) == [1799, 1800, 17_982]  # SMPTE ST 12-1: 17,982 frames in ten minutes
 
 
+def test_cells_that_are_empty_may_follow_those_of_the_header(tmp_path: Path) -> None:
+    (tmp_path / "cuts.csv").write_text("frame\n5,,\n9, \n")
+
+    assert frames_of(import_cuts(tmp_path / "cuts.csv", FILM)) == [5, 9]
+
+
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
@@ -94,6 +100,7 @@ def test_drop_frame_time_codes_of_a_table_are_right(tmp_path: Path) -> None:
         [0, *(round(frame / 24, 3) for frame in CUTS)],
         {"cuts_s": [frame / 24 for frame in CUTS], "author": "me"},
         {"hard_cuts": CUTS},
+        {"hard_cuts": CUTS, "frames": None},
         {"hard_cuts": [50, 101, 200], "gradual": [{"kind": "wipe", "first": 100, "last": 100}]},
         {"clips": {"film": {"hard_cuts": CUTS}, "other": [7]}},
         {"clips": {"film.mp4": CUTS, "film.mp4#stream1": [7], "film.b.mp4": [8]}},
@@ -119,6 +126,7 @@ REFUSED = {
     "no column": ("cuts.csv", "shot,begin\n1,2\n", "Line 1: it names no column that is known: frame, start_frame"),
     "empty table": ("cuts.csv", "", "Line 1: it names no column"),
     "no cell": ("cuts.csv", "shot,frame\n1,5\n2\n", "Line 3: it has no column frame"),
+    "decimal comma": ("cuts.csv", "time_s\n5\n6,5\n", "Line 3: it has 2 cells, and the header 1. Write decimals with"),
     "no number": ("cuts.csv", "frame\n5\nsix\n", "Line 3: frame is 'six', not the number of a frame"),
     "half a frame": ("cuts.csv", "frame\n5.5\n", "Line 2: frame is '5.5', not the number of a frame"),
     "not finite": ("cuts.csv", "time_s\nnan\n", "Line 2: time_s is 'nan', not a number of seconds such as 12.345"),
@@ -132,6 +140,7 @@ REFUSED = {
     "latin-1": ("cuts.csv", b"frame,note\n5,\xe9t\xe9\n", "Line 2: it is not UTF-8 text"),
     "utf-16": ("cuts.csv", "frame\n5\n".encode("utf-16"), "Line 1: it is not UTF-8 text"),
     "binary": ("cuts.csv", b"frame\n\0\n", "It holds binary data"),
+    "a film": ("cuts.csv", b"\0\0\0 ftypisom\n\xd1\0", "It holds binary data, and no text"),
     "no json": ("cuts.json", '{"hard_cuts":\n[5,}', "Line 2: it is not valid JSON"),
     "json nan": ("cuts.json", '{"cuts_s": [NaN]}', "NaN is not a JSON number"),
     "json infinity": ("cuts.json", "[1e999]", "Entry 1: it is not a finite number"),

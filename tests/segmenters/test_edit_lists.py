@@ -36,6 +36,10 @@ def make_clip(length: float, rate: float = 24.0, start: float = 0.0) -> otio.sch
     return otio.schema.Clip("clip", source_range=TimeRange(RationalTime(start, rate), RationalTime(length, rate)))
 
 
+def make_gap(length: float) -> otio.schema.Gap:
+    return otio.schema.Gap(duration=RationalTime(length, 24))
+
+
 def make_transition(before: float, after: float, rate: float = 24.0) -> otio.schema.Transition:
     offsets = {"in_offset": RationalTime(before, rate), "out_offset": RationalTime(after, rate)}
     return otio.schema.Transition(transition_type="SMPTE_Dissolve", **offsets)
@@ -139,15 +143,25 @@ def test_ends_that_name_the_last_frame_leave_no_gap(tmp_path: Path) -> None:
     assert frames_of(import_cuts(tmp_path / "cuts.edl", FILM)) == [113, 221]
 
 
-@pytest.mark.parametrize("marked", [True, False])
-def test_drop_frames_are_counted_as_opentimelineio_counts_them(marked: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "before", "after"),
+    [
+        ("FCM: DROP FRAME", ";", ";"),
+        ("FCM: DROP FRAME", ";", ":"),
+        ("FCM:DROP FRAME", ";", ":"),
+        ("fcm: drop frame", ";", ":"),
+        ("FCM: NON-DROP FRAME", ":", ";"),
+    ],
+)
+def test_drop_frames_are_counted_as_opentimelineio_counts_them(
+    mode: str, before: str, after: str, tmp_path: Path
+) -> None:
     frames = [0, 1799, 1800, 3597, 17_982]
     codes = [to_timecode(RationalTime(frame + 107_892, float(NTSC)), float(NTSC), drop_frame=True) for frame in frames]
     lines = [
         f"{number:03}  AX  V  C  {start} {end} {start} {end}" for number, (start, end) in enumerate(pairwise(codes), 1)
     ]
-    text = "FCM: DROP FRAME\n" + "\n".join(lines)
-    (tmp_path / "cuts.edl").write_text(text if marked else text.replace(";", ":"))
+    (tmp_path / "cuts.edl").write_text(f"{mode}\n" + "\n".join(lines).replace(before, after))
 
     found = import_cuts(tmp_path / "cuts.edl", steady(NTSC, 17_982), frame_rate=NTSC)
 
@@ -173,8 +187,10 @@ def test_the_rate_of_the_option_goes_before_that_of_the_title(tmp_path: Path) ->
     ("before", "after", "why"),
     [
         ("D    024", "D    121", "Line 7: its transition of 121 frames is longer than the event"),
+        ("D    024", "D", "Line 7: its transition has no length. Write it in frames, such as D 024."),
         ("D    024", "KB   024", "Line 7: it is no cut, dissolve or wipe with four time codes"),
         ("01:00:09:05 01:00:11:05", "01:00:09:05", "Line 8: it is no cut, dissolve or wipe with four time codes"),
+        ("01:00:11:05", "9" * 5000 + ":00:11:05", "Line 8: it is no cut, dissolve or wipe with four time codes"),
         ("01:00:09:05 01:00:11:05", "01:00:09:04 01:00:11:05", "Line 8: it starts before the event above it ends"),
         ("01:00:09:05 01:00:11:05", "01:00:09:05 01:00:09:04", "Line 8: it ends before it starts on the record side"),
         ("01:00:09:05 01:00:11:05", "01:00:09:24 01:00:11:05", "Line 8: 01:00:09:24 counts to frame 24"),
@@ -220,7 +236,7 @@ def test_clips_gaps_and_transitions_begin_where_opentimelineio_says(tmp_path: Pa
         make_clip(50),
         make_transition(6, 6),
         make_clip(60, start=500),
-        otio.schema.Gap(duration=RationalTime(20, 24)),
+        make_gap(20),
         make_clip(48, rate=12.0),  # 96 frames of the film
         make_transition(12, 12),
     ]
@@ -236,12 +252,38 @@ def test_clips_gaps_and_transitions_begin_where_opentimelineio_says(tmp_path: Pa
 
 def test_of_several_tracks_counts_what_is_seen(tmp_path: Path) -> None:
     below = make_track(make_clip(100), make_clip(100))
-    above = make_track(otio.schema.Gap(duration=RationalTime(90, 24)), make_clip(30))
+    above = make_track(make_gap(90), make_clip(30))
     hidden = make_track(make_clip(33))
     hidden.enabled = False
     write_timeline(tmp_path / "cuts.otio", below, above, hidden)
 
     assert frames_of(import_cuts(tmp_path / "cuts.otio", FILM[:200])) == [90, 120]
+
+
+def test_gaps_in_a_row_are_one_and_divide_nothing_below_them(tmp_path: Path) -> None:
+    below = make_track(make_clip(100), make_gap(30), make_gap(30), make_clip(40))
+    above = make_track(make_gap(30), make_gap(30), make_clip(30), make_gap(10), make_gap(5))
+    write_timeline(tmp_path / "cuts.otio", below, above)
+
+    assert frames_of(import_cuts(tmp_path / "cuts.otio", FILM[:200])) == [60, 90, 100, 160]
+
+
+def test_what_is_disabled_is_a_gap(tmp_path: Path) -> None:
+    unseen, unseen_above = make_clip(20), make_clip(40)
+    stack = otio.schema.Stack(children=[make_track(make_clip(20), make_clip(20))])
+    unseen.enabled = unseen_above.enabled = stack.enabled = False
+    write_timeline(
+        tmp_path / "cuts.otio", make_track(make_clip(50), unseen, make_clip(30), stack), make_track(unseen_above)
+    )
+
+    assert frames_of(import_cuts(tmp_path / "cuts.otio", FILM[:140])) == [50, 70, 100]
+
+
+def test_a_clip_may_lie_in_a_stack_by_itself(tmp_path: Path) -> None:
+    stack = otio.schema.Stack(children=[make_clip(40)])
+    write_timeline(tmp_path / "cuts.otio", make_track(make_clip(50), stack, make_clip(10)))
+
+    assert frames_of(import_cuts(tmp_path / "cuts.otio", FILM[:100])) == [50, 90]
 
 
 def test_clips_inside_nested_tracks_and_stacks_count(tmp_path: Path) -> None:

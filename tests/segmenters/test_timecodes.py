@@ -28,6 +28,7 @@ def test_drop_frame_time_codes_are_those_of_opentimelineio(rate: Fraction, frame
 
     assert ";" in text
     assert parse_timecode(text, rate) * rate == frame
+    assert parse_timecode(text.replace(":", ";"), rate) * rate == frame
     assert parse_timecode(text.replace(";", ":"), rate, drop=True) * rate == frame
 
 

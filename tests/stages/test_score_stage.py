@@ -103,6 +103,7 @@ def test_the_truth_of_another_file_is_refused(truth: dict, said: str, store: Pat
 
     assert caught.value.what == f"{path} is the truth of another file than {store} was made from."
     assert caught.value.why == said
+    assert caught.value.hint.startswith("Give the truth of this very file")
 
 
 def test_titles_without_truth_are_named_and_none_is_scored(store: Path, tmp_path: Path) -> None:
@@ -195,9 +196,9 @@ def test_a_sheet_shows_the_very_frames(films: list[SyntheticTitle], tmp_path: Pa
     title, cuts = scored_film(films, tmp_path, beside=2)
     (names,) = name_sheets([title], 50)
 
-    sheets = write_sheets(title, names, tmp_path / "misses")
+    sheets = write_sheets(title, names, tmp_path)
 
-    path = tmp_path / "misses" / f"title_000-{cuts[1]:06}-shifted-cut.png"
+    path = tmp_path / f"title_000-{cuts[1]:06}-shifted-cut.png"
     assert (dict(sheets.paths), sheets.note) == ({0: path}, "")
     numbers = list(range(cuts[1] - 8, cuts[1] + 6))
     with open_media(films[0].path) as container:
@@ -215,7 +216,7 @@ def test_missing_media_is_a_note(films: list[SyntheticTitle], tmp_path: Path) ->
     change(title.store, "source", name="gone.mp4", path="gone.mp4")
     (names,) = name_sheets([title], 50)
 
-    sheets = write_sheets(title, names, tmp_path / "misses")
+    sheets = write_sheets(title, names, tmp_path)
 
     assert sheets.paths == {}
     assert sheets.note.startswith("not drawn: 1 of 1 contact sheets. The media file of")

@@ -42,8 +42,8 @@ def score(
     With -v, the score of each title too.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
-    if not truth.exists():
-        raise UsageError(f"There is no {truth}.")
+    if output and output.is_file():
+        raise UsageError(f"{output} is a file.", hint="Name a folder for the pictures with -o.")
     from mediafm_cli.evaluate.boundary_results import mistake_record, mistake_table, score_record, score_table
     from mediafm_cli.evaluate.boundary_totals import add_up
     from mediafm_cli.stages.score import score_stores
@@ -51,6 +51,8 @@ def score(
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
     titles = score_stores(paths, truth)
     totals = add_up(titles)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)  # before the first result: where it fails, there is none
     for title in titles:
         for note in title.notes:
             console.warn(f"{title.store}: {note}")

@@ -103,8 +103,9 @@ def _read_title(path: Path, title: Any, of: str) -> CutList:
     cuts = check_entries(path, _read_numbers(path, title.get("hard_cuts", []), "hard_cuts ", of, whole=True))
     gradual = check_entries(path, _read_gradual(path, title.get("gradual", []), of, fades))
     merged = check_entries(path, sorted((*cuts, *gradual), key=_by_first))
-    frames = _read_number(path, title["frames"], f"frames{of}", whole=True) if "frames" in title else None
-    return CutList(path, _leave_out_fades(merged, fades), "frames", frames=None if frames is None else int(frames))
+    count = title.get("frames")
+    frames = None if count is None else int(_read_number(path, count, f"frames{of}", whole=True))
+    return CutList(path, _leave_out_fades(merged, fades), "frames", frames=frames)
 
 
 def _by_first(entry: Entry) -> float:

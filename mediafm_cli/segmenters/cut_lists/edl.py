@@ -17,7 +17,8 @@ from mediafm_cli.segmenters.cut_lists.entries import CutList, Entry, check_entri
 from mediafm_cli.segmenters.cut_lists.timecodes import parse_timecode
 
 _PYSCENEDETECT = "* CREATED WITH PYSCENEDETECT"
-_TIME = r"(\d+:\d+:\d+[:;]\d+)"
+_TIME = r"(\d{1,3}(?:[:;]\d{1,3}){3})"
+_MODE = re.compile(r"FCM:\s*(DROP|NON)", re.ASCII | re.IGNORECASE)
 _EVENT = re.compile(
     rf"\d+\s+\S+\s+(\S+)\s+(C|D|W\d+)(?:\s+(\d{{1,6}}))?\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_TIME}", re.ASCII
 )
@@ -80,8 +81,8 @@ def _read_events(path: Path, text: str, rate: Fraction | None) -> Iterator[_Even
     drop = False
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
-        if words[:1] == ["FCM:"]:
-            drop = words[1:2] == ["DROP"]
+        if mode := _MODE.match(line.strip()):
+            drop = mode[1].upper() == "DROP"
         if not words or not words[0].isdecimal():
             continue
         match = _EVENT.match(line.strip())
@@ -89,12 +90,14 @@ def _read_events(path: Path, text: str, rate: Fraction | None) -> Iterator[_Even
             why = "it is no cut, dissolve or wipe with four time codes"
             raise refuse(path, f"line {number}", why, "001  AX  V  C  and four of 01:00:00:00 make an event.")
         channel, effect, length = match.group(1, 2, 3)
+        if effect != "C" and length is None:
+            raise refuse(path, f"line {number}", "its transition has no length", "Write it in frames, such as D 024.")
         try:
             start, end = (parse_timecode(code, rate, drop=drop) for code in match.group(6, 7))
         except ValueError as error:
             raise refuse(path, f"line {number}", str(error)) from error
         assert rate is not None  # a time code that counts frames is refused without it
-        transition = Fraction(0) if effect == "C" else int(length or 0) / rate
+        transition = Fraction(0) if effect == "C" else int(length) / rate
         if end < start:
             raise refuse(path, f"line {number}", "it ends before it starts on the record side")
         if transition > end - start:

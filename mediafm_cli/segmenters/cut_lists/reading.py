@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -34,8 +35,8 @@ def read_cut_list(path: Path, title: str, title_rate: Fraction | None, rate: Fra
     if suffix not in MAX_BYTES:
         known = ", ".join(MAX_BYTES)
         raise UsageError(f"{path} is no list of cuts that can be read.", f"Known are {known}.", "Convert it to one.")
-    data = _read_bounded(path, MAX_BYTES[suffix])
-    text = _decode(path, data)
+    data = read_bounded(path, MAX_BYTES[suffix])
+    text = decode(path, data)
     counted = rate or title_rate
     readers: dict[str, Callable[[], CutList]] = {
         ".csv": lambda: read_table(path, text, counted),
@@ -46,12 +47,17 @@ def read_cut_list(path: Path, title: str, title_rate: Fraction | None, rate: Fra
     return readers[suffix](), hashlib.sha256(data).hexdigest()
 
 
-def _read_bounded(path: Path, most: int) -> bytes:
+def read_bounded(path: Path, most: int) -> bytes:
+    """What a file holds, if it is at most ``most`` bytes.
+
+    Raises:
+        UsageError: it is not there, cannot be read, or is larger.
+    """
     try:
-        if not path.is_file():
-            raise UsageError(f"There is no list of cuts at {path}.", hint="Name an existing file with --opt file=…")
         with path.open("rb") as file:
             data = file.read(most + 1)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no list of cuts at {path}.", hint="Name an existing file.") from error
     except OSError as error:
         raise UsageError(f"The list of cuts {path} cannot be read.", f"{error.strerror}.") from error
     if len(data) > most:
@@ -59,12 +65,17 @@ def _read_bounded(path: Path, most: int) -> bytes:
     return data
 
 
-def _decode(path: Path, data: bytes) -> str:
+def decode(path: Path, data: bytes) -> str:
+    """Text with its lines ended by newlines.
+
+    Raises:
+        UsageError: it is no UTF-8 text.
+    """
+    if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise refuse(path, "", "It holds binary data, and no text")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise refuse(path, f"line {line}", "it is not UTF-8 text", "Convert it: iconv -t UTF-8") from error
-    if "\0" in text:
-        raise refuse(path, "", "It holds binary data")
     return text.replace("\r\n", "\n").replace("\r", "\n")

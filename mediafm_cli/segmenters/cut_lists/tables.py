@@ -46,12 +46,13 @@ def read_table(path: Path, text: str, rate: Fraction | None) -> CutList:
 
 @dataclass(frozen=True)
 class _Header:
-    """Line of the header, and the column that is read: its name and its place."""
+    """Line of the header, how many columns it names, and the one that is read: its name and its place."""
 
     line: int
     delimiter: str
     column: str
     place: int
+    width: int
 
 
 def _find_header(path: Path, text: str) -> _Header:
@@ -61,7 +62,7 @@ def _find_header(path: Path, text: str) -> _Header:
             names = [name.strip().lower() for _, cells in _read_rows(path, row, delimiter) for name in cells]
             column = next((known for known in (_PYSCENEDETECT, *_COLUMNS) if known in names), None)
             if column is not None:
-                return _Header(line, delimiter, column, names.index(column))
+                return _Header(line, delimiter, column, names.index(column), len(names))
     known = ", ".join(_COLUMNS)
     raise refuse(path, "line 1", f"it names no column that is known: {known}", "Write one of them above the cuts.")
 
@@ -72,6 +73,9 @@ def _read_entries(path: Path, text: str, header: _Header, rate: Fraction | None)
             continue
         if len(cells) <= header.place:
             raise refuse(path, f"line {line}", f"it has no column {header.column}")
+        if any(cell.strip() for cell in cells[header.width :]):
+            why = f"it has {len(cells)} cells, and the header {header.width}"
+            raise refuse(path, f"line {line}", why, "Write decimals with a point, and a cell with a comma in quotes.")
         try:
             value = _parse(cells[header.place].strip(), header.column, rate)
         except ValueError as error:

@@ -12,7 +12,7 @@ _NTSC = Fraction(1000, 1001)
 _NEAR = Fraction(1, 5000)  # 24 and 24000/1001 are 1/1000 apart
 _MAX_RATE = 1000
 _RATE = re.compile(r"\d{1,6}(?:\.\d{1,9}|/\d{1,6})?", re.ASCII)
-_TIMECODE = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d)(?:(\.\d+)|([:;])(\d{2,3}))", re.ASCII)
+_TIMECODE = re.compile(r"(\d{1,3})[:;]([0-5]\d)[:;]([0-5]\d)(?:(\.\d+)|[:;](\d{2,3}))", re.ASCII)
 
 
 def parse_rate(text: str) -> Fraction:
@@ -45,11 +45,11 @@ def snap_rate(rate: Fraction | float) -> Fraction:
 
 
 def parse_timecode(text: str, rate: Fraction | None, *, drop: bool = False) -> Fraction:
-    """Seconds that a time code stands for: ``01:02:03.456``, or with frames ``01:02:03:04`` and ``01:02:03;04``.
+    """Seconds that a time code stands for: ``01:02:03.456``, or with frames ``01:02:03:04`` or ``01:02:03;04``.
 
     Args:
         rate: frames a second; the first form needs none.
-        drop: count as ``;`` does, in drop frames, after a ``:`` too.
+        drop: count in drop frames, as a ``;`` between any of its parts says too.
 
     Raises:
         ValueError: it is none, or none at this rate.
@@ -66,10 +66,10 @@ def parse_timecode(text: str, rate: Fraction | None, *, drop: bool = False) -> F
     counted = round(rate / _NTSC) if rate.denominator == 1001 else round(rate)
     if rate not in (counted, counted * _NTSC):
         raise ValueError(f"a time code cannot count {float(rate):.3f} frames a second; give the list's with --opt rate")
-    frame = int(match[6])
+    frame = int(match[5])
     if frame >= counted:
         raise ValueError(f"{text.strip()} counts to frame {frame}, but there are {counted} a second")
-    dropped = _count_dropped(text.strip(), whole_s, frame, rate, counted) if drop or match[5] == ";" else 0
+    dropped = _count_dropped(text.strip(), whole_s, frame, rate, counted) if drop or ";" in text else 0
     return (whole_s * counted + frame - dropped) / rate
 
 

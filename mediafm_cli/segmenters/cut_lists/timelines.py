@@ -13,13 +13,16 @@ from mediafm_cli.segmenters.cut_lists.documents import load_json
 from mediafm_cli.segmenters.cut_lists.entries import CutList, Entry, check_entries, refuse
 from mediafm_cli.segmenters.cut_lists.timecodes import snap_rate
 
+_ROUNDING_S = 1e-6  # lengths that are added up in floats differ by less where they are the same
+
 
 def read_timeline(path: Path, text: str, title_rate: Fraction | None, rate: Fraction | None) -> CutList:
     """Read where the clips and gaps of the video tracks start, in seconds from the start of the timeline.
 
     The start of the timeline is the first frame of the title, whatever ``global_start_time`` says. Of several video
-    tracks counts what can be seen; clips inside nested tracks and stacks count too. A transition is gradual from
-    ``in_offset`` before its cut to the last frame before ``out_offset`` after it.
+    tracks counts what can be seen; clips inside nested tracks and stacks count too. What is disabled is a gap, and gaps
+    in a row are one. A transition is gradual from ``in_offset`` before its cut to the last frame before ``out_offset``
+    after it.
 
     Args:
         title_rate: frames a second of the title.
@@ -71,7 +74,34 @@ def _flatten(otio: ModuleType, tracks: Sequence[Any]) -> Any:
         otio.algorithms.track_trimmed_to_range(track, track.source_range) if track.source_range else track
         for track in enabled
     ]
-    return shown[0] if len(shown) == 1 else otio.algorithms.flatten_stack(shown)
+    longest = max(_length(otio, track) for track in shown)
+    joined = [_join_gaps(otio, track, longest) for track in shown]
+    return joined[0] if len(joined) == 1 else otio.algorithms.flatten_stack(joined)
+
+
+def _length(otio: ModuleType, track: Any) -> Any:
+    """How long the clips and gaps of a track are together; transitions take no time of their own."""
+    items = [item for item in track if not isinstance(item, otio.schema.Transition)]
+    return sum((item.trimmed_range().duration for item in items), start=otio.opentime.RationalTime())
+
+
+def _join_gaps(otio: ModuleType, track: Any, length: Any) -> Any:
+    """A copy of a track, filled up to ``length``, in which what is disabled is a gap, and gaps in a row are one.
+
+    Wherever a gap of an upper track ends, ``flatten_stack`` divides the clip that is seen through it.
+    """
+    rest = length - _length(otio, track)
+    filling = [otio.schema.Gap(duration=rest)] if rest.to_seconds() > _ROUNDING_S else []
+    joined = otio.schema.Track(kind=track.kind)
+    for item in [*track, *filling]:
+        if isinstance(item, otio.schema.Transition) or (item.enabled and not isinstance(item, otio.schema.Gap)):
+            joined.append(item.deepcopy())
+            continue
+        duration = item.trimmed_range().duration
+        if joined and isinstance(joined[-1], otio.schema.Gap):
+            duration += joined.pop().trimmed_range().duration
+        joined.append(otio.schema.Gap(duration=duration))
+    return joined
 
 
 def _first_rate(track: Any) -> Fraction:
@@ -110,14 +140,20 @@ def _find_edges(
 
 def _open(otio: ModuleType, item: Any) -> Any:
     """A nested track or stack as one track, as long as it is shown."""
-    is_track = isinstance(item, otio.schema.Track)
-    tracks = [item] if is_track else [child for child in item if isinstance(child, otio.schema.Track)]
-    track = _flatten(otio, [inner for inner in tracks if is_track or inner.kind == otio.schema.TrackKind.Video])
+    video, is_track = otio.schema.TrackKind.Video, isinstance(item, otio.schema.Track)
+    layers = [item] if is_track else [_as_track(otio, child) for child in item]
+    track = _flatten(otio, [layer for layer in layers if is_track or layer.kind == video])
     return (
         track
         if is_track or item.source_range is None
         else otio.algorithms.track_trimmed_to_range(track, item.source_range)
     )
+
+
+def _as_track(otio: ModuleType, layer: Any) -> Any:
+    """A layer of a stack: a track, or an item that lies in the stack by itself."""
+    is_track = isinstance(layer, otio.schema.Track)
+    return layer if is_track else otio.schema.Track(kind=otio.schema.TrackKind.Video, children=[layer.deepcopy()])
 
 
 def _offsets(transition: Any) -> tuple[Fraction, Fraction]:
