@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -28,6 +28,8 @@ def run_over_titles(
     jobs: int = 1,
 ) -> list[Path]:
     """Call ``work`` on each title and print the path of each store as it is finished; the stores, in order.
+
+    An error that ends the run does so at once; what is finished by then is still printed.
 
     Args:
         jobs: titles at once, each in a thread; ``work`` leaves the processor to processes of its own.
@@ -59,21 +61,24 @@ def run_over_titles(
         except (PluginError, UnavailableError):
             raise
         except Exception as error:
-            if not several:
+            if not several or stopped.is_set():
                 raise
             return error if isinstance(error, MediafmError) else _unforeseen(title, error)
 
-    for title, ended in zip(titles, _map(run, list(enumerate(titles, 1)), jobs, stopped), strict=True):
+    def report(numbered: tuple[int, Path], ended: Outcome | MediafmError) -> None:
+        _, title = numbered
         if isinstance(ended, MediafmError):
             console.fail(ended)
             failed[title] = ended
-            continue
+            return
         tell = console.detail if several else console.say
         tell(f"{stage} {ended.store}: {ended.status}: {ended.summary}")
         for note in ended.notes:
             console.warn(f"{ended.store}: {note}")
         _show_result(stage, ended, console, nul)
         outcomes[title] = ended
+
+    _each(run, list(enumerate(titles, 1)), report, jobs, stopped)
     if several:
         counts = Counter([*(outcome.status for outcome in outcomes.values()), *["failed"] * len(failed)])
         counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
@@ -93,22 +98,40 @@ def _unforeseen(title: Path, error: Exception) -> MediafmError:
     return MediafmError(f"{title} failed: {type(error).__name__}: {error}", "This is a bug.", hint)
 
 
-def _map(call: Callable[[T], U], items: Sequence[T], jobs: int, stopped: Event) -> Iterator[U]:
-    """What ``call`` returns for each item, in order; ``jobs`` of them at once. An error ends what is under way."""
+def _each(
+    call: Callable[[T], U], items: Sequence[T], report: Callable[[T, U], None], jobs: int, stopped: Event
+) -> None:
+    """Call each item, ``jobs`` of them at once, and report what comes of them, in the order of the items.
+
+    The first error that is raised ends at once what is under way, and is raised when all that was finished, wherever in
+    the order, is reported.
+    """
     if jobs == 1:
-        yield from map(call, items)
+        for item in items:
+            report(item, call(item))
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, as_completed
 
     from mediafm_cli.stages.isolate import stop_isolated
 
     with ThreadPoolExecutor(jobs) as pool:
+        calls = deque((item, pool.submit(call, item)) for item in items)
         try:
-            yield from pool.map(call, items)
+            for ended in as_completed([future for _, future in calls]):
+                if ended.exception() is not None:  # of several at once, the first in the order is raised
+                    next(future for _, future in calls if future.done() and future.exception()).result()
+                while calls and calls[0][1].done():
+                    item, future = calls[0]
+                    report(item, future.result())
+                    calls.popleft()
         except BaseException:
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             stop_isolated()
+            pool.shutdown()
+            for item, future in calls:
+                if not future.cancelled() and future.exception() is None:
+                    report(item, future.result())
             raise
 
 

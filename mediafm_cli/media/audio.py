@@ -1,10 +1,15 @@
-"""The sound of spans of a title: one decoding pass, placed by time stamps, mono, at the rate asked for."""
+"""The sound of spans of a title: one decoding pass, placed by time stamps, mono, at the rate asked for.
+
+The packets come from the file, or from where they were kept when it was read before; the samples are the same.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +17,12 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.container import exact, open_media, origin_s
 from mediafm_cli.media.decoding import decode_packet, iterate_packets
+from mediafm_cli.media.kept_sound import KeptSound
 
 MAX_SPAN_S = 4 * 3600.0
 """Longest span that is held in memory: 0.9 GB at 16 kHz."""
@@ -48,7 +55,11 @@ class _Span:
 
 
 def read_spans(
-    path: Path, spans_s: Sequence[tuple[float, float]], rate: int, stream_index: int
+    path: Path,
+    spans_s: Sequence[tuple[float, float]],
+    rate: int,
+    stream_index: int,
+    kept: KeptSound | None = None,
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Read the sound of spans.
 
@@ -59,20 +70,22 @@ def read_spans(
         spans_s: (start, end) in seconds from the start of the title, in ascending order of start and of end.
         rate: samples per second.
         stream_index: of the audio stream in the container.
+        kept: its packets, if they were kept; closed at the end. Of the file only the header is read then.
 
     Yields:
         (number of the span, float32 [round(end * rate) - round(start * rate)]), in order; ``None`` in place of the
         array where the title has no sound in the span.
 
     Raises:
-        MediaError: the file cannot be read, or a span is longer than ``MAX_SPAN_S``.
+        MediaError: the file or what was kept cannot be read, or a span is longer than ``MAX_SPAN_S``.
         ValueError: the spans are not ascending.
     """
     waiting = deque(_place_spans(path, spans_s, rate))
     filling: deque[_Span] = deque()
-    with open_media(path) as container:
+    with open_media(path) as container, kept or nullcontext():
         stream = _audio_stream(container, stream_index)
-        for at, chunk in _read_mono(container, stream, rate):
+        packets = kept.packets(stream) if kept else _demux(container, stream)
+        for at, chunk in _read_mono(packets, origin_s(container), rate):
             while waiting and waiting[0][1] < at + len(chunk):
                 filling.append(_Span(*waiting.popleft()))
             for span in filling:
@@ -102,11 +115,19 @@ def _place_spans(path: Path, spans_s: Sequence[tuple[float, float]], rate: int) 
     return [(number, round(start * rate), round(end * rate)) for number, (start, end) in enumerate(spans_s)]
 
 
-def _read_mono(container: InputContainer, stream: AudioStream, rate: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Chunks of the stream and where they begin, in samples from the start of the title."""
-    origin = origin_s(container)
+def _demux(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Packet, bool]]:
+    return ((packet, packet.is_discard) for packet in iterate_packets(container, [stream], _skip))
+
+
+def _read_mono(packets: Iterable[tuple[Packet, bool]], origin: Fraction, rate: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Chunks of the stream and where they begin, in samples from the start of the title.
+
+    Args:
+        packets: each with whether its sound lies outside the title.
+        origin: start of the title on the container's clock, in seconds.
+    """
     expected: int | None = None
-    for frame in _resample(container, stream, rate):
+    for frame in _resample(packets, rate):
         chunk = frame.to_ndarray().reshape(-1)
         stamp = None
         time_base = exact(frame.time_base)
@@ -118,13 +139,13 @@ def _read_mono(container: InputContainer, stream: AudioStream, rate: int) -> Ite
         expected += len(chunk)
 
 
-def _resample(container: InputContainer, stream: AudioStream, rate: int) -> Iterator[AudioFrame]:
+def _resample(packets: Iterable[tuple[Packet, bool]], rate: int) -> Iterator[AudioFrame]:
     """Frames through one resampler, flushed at the end; a new one only where the stream changes its layout or rate."""
     resampler = _make_resampler(rate)
     made_for: tuple[str, str, int] | None = None
-    for packet in iterate_packets(container, [stream], _skip):
+    for packet, is_discarded in packets:
         for frame in decode_packet(packet, _skip):
-            if not isinstance(frame, AudioFrame):
+            if is_discarded or not isinstance(frame, AudioFrame):
                 continue
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
             if made_for is not None and form != made_for:

@@ -6,25 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.packet import Packet
-from av.subtitles.subtitle import AssSubtitle
-from pysubs2 import SSAEvent
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.video.frame import VideoFrame
 
 from mediafm_cli.errors import MediaError
+from mediafm_cli.media.closed_captions import ClosedCaptions
 from mediafm_cli.media.container import open_media
-from mediafm_cli.media.decoding import iterate_packets, time_base_of
-from mediafm_cli.media.languages import same_language
-from mediafm_cli.media.probe import MediaInfo, StreamInfo
+from mediafm_cli.media.decoding import VideoPass, iterate_packets, time_base_of
+from mediafm_cli.media.languages import parse_languages
+from mediafm_cli.media.probe import MediaInfo, StreamInfo, require_video
+from mediafm_cli.media.side_data import read_closed_captions
+from mediafm_cli.media.sidecars import find_sidecars, rank_language
 from mediafm_cli.media.sounds import is_sound
-from mediafm_cli.media.subtitles import PARSERS, clean_text, read_subtitles
+from mediafm_cli.media.subtitles import read_dialogues, read_subtitles
 
 _MIN_OVERLAP_S = 0.2
 _MIN_SHARE = 0.5
-_BITMAP_SUFFIXES = (".sup", ".idx")
-_NO_LANGUAGES = ("forced", "sdh", "cc", "hi", "default", "full")  # what else stands in the names of subtitle files
 _FALLBACK_DURATION_S = 4.0  # for a packet that does not say how long its cue stands
+_CLOSED = "eia_608"
+_NO_DECODER = "has no decoder here, as teletext has none"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Captions:
     """A title's cues in order of time.
 
     Attributes:
-        source: ``"file:NAME"``, ``"sidecar:NAME"``, ``"stream:INDEX"`` or ``"none"``.
+        source: ``"file:NAME"``, ``"sidecar:NAME"`` (with its folder, unless it is the film's), ``"stream:INDEX"`` (of
+            text, or of the pictures that carry them) or ``"none"``.
         notes: what a user should know: captions passed over, and why; a guessed encoding.
     """
 
@@ -55,13 +60,53 @@ class Captions:
     notes: tuple[str, ...] = ()
 
 
+class StreamCues:
+    """Collects the captions that lie inside a film, as a pass over it meets them.
+
+    Args:
+        start_s: start of the title on the container's clock.
+
+    Attributes:
+        timed: (start_s, end_s, text) of the packets of a text stream.
+        closed: captions of broadcasts, which packets or pictures carry.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self.timed: list[tuple[float, float, str]] = []
+        self.closed = ClosedCaptions()
+
+    def take(self, packet: Packet) -> None:
+        """Decode a packet of a text stream; one that is damaged is one cue less."""
+        if packet.pts is None:
+            return
+        time_base = float(time_base_of(packet.stream))
+        start = packet.pts * time_base - self._start_s
+        if packet.stream.codec_context.codec.canonical_name == _CLOSED:
+            self.closed.take(start, bytes(packet))
+            return
+        end = start + (packet.duration * time_base if packet.duration else _FALLBACK_DURATION_S)
+        self.timed += [(start, end, text) for text in _decode_texts(packet)]
+
+    def see(self, time_s: float, frame: VideoFrame) -> None:
+        """Decode the captions of a picture that is shown at ``time_s`` from the start of the title."""
+        triplets = read_closed_captions(frame)
+        if triplets is not None:
+            self.closed.take(time_s, triplets)
+
+    def end(self, time_s: float) -> None:
+        """End what is still shown at the end of the title."""
+        self.closed.end(time_s)
+
+
 @dataclass(frozen=True)
 class CaptionSource:
-    """Where a title's captions are: read already from a file, or in a stream that is still to be read.
+    """Where a title's captions are: read already from a file, or inside the film, still to be read.
 
     Attributes:
         timed: (start_s, end_s, text) of a file.
-        stream: number of the stream; ``None`` where there is none to read.
+        stream: number of the text stream to read; ``None`` where there is none.
+        pictures: number of the video stream whose pictures may carry some; ``None`` where they are not looked for.
         name, notes: see ``Captions``.
     """
 
@@ -69,31 +114,26 @@ class CaptionSource:
     stream: int | None
     name: str
     notes: tuple[str, ...] = ()
+    pictures: int | None = None
 
-    def captions(self, streamed: Iterable[tuple[float, float, str]] = ()) -> Captions:
-        """The captions; ``streamed`` is what the stream held."""
-        return Captions(_tidy([*self.timed, *streamed]), self.name, self.notes)
+    @property
+    def names_inside(self) -> tuple[str, ...]:
+        """What ``Captions.source`` may be once the film is read; empty where they are not in the film."""
+        if self.pictures is not None:
+            return self.name, f"stream:{self.pictures}"
+        return (self.name,) if self.stream is not None else ()
 
-
-class StreamCues:
-    """Collects (start_s, end_s, text) from the packets of a text stream, as a pass over the file meets them.
-
-    Args:
-        start_s: start of the title on the container's clock.
-    """
-
-    def __init__(self, start_s: float) -> None:
-        self._start_s = start_s
-        self.timed: list[tuple[float, float, str]] = []
-
-    def take(self, packet: Packet) -> None:
-        """Decode one packet; one that is damaged is one cue less."""
-        if packet.pts is None:
-            return
-        time_base = float(time_base_of(packet.stream))
-        start = packet.pts * time_base - self._start_s
-        end = start + (packet.duration * time_base if packet.duration else _FALLBACK_DURATION_S)
-        self.timed += [(start, end, text) for text in _decode_texts(packet)]
+    def captions(self, inside: StreamCues | None = None) -> Captions:
+        """The captions; ``inside`` holds those of the film, read to its end."""
+        if inside is None:
+            return Captions(_tidy(self.timed), self.name, self.notes)
+        cues = _tidy([*self.timed, *inside.timed, *inside.closed.timed])
+        if self.pictures is None or not inside.closed.is_carried:
+            return Captions(cues, self.name, self.notes)
+        if cues:
+            return Captions(cues, f"stream:{self.pictures}", self.notes)
+        unread = f"video stream {self.pictures} carries closed captions that are not read (only CC1 of CEA-608 is)"
+        return Captions((), self.name, (*self.notes, unread))
 
 
 def choose_captions(
@@ -105,34 +145,35 @@ def choose_captions(
 ) -> CaptionSource:
     """Choose a title's captions: the file given, else one beside the media, else a text stream inside it, else none.
 
-    Beside the media count ``film.srt``, ``film.en.vtt``, ``film.English.srt`` and the like: plain names first, forced
-    ones last, then by name.
+    See ``find_sidecars`` for what counts as beside the media. Where nothing else is there, closed captions that the
+    pictures carry are taken; whether they carry any, reading them tells.
 
     Args:
-        language: languages to prefer, the best first, with commas between them: ``en`` or ``pt,es`` (ISO 639). Captions
-            tagged with none of them are passed over.
+        language: languages to prefer, the best first, with commas between them: ``en`` or ``pt-BR,es`` (BCP 47). Where
+            a region is not there, the language without it is taken, or with another. Captions tagged with none of the
+            languages are passed over.
         encoding: of subtitle files; ``None`` finds it out.
 
     Raises:
         MediaError: the subtitle file that was given cannot be read; one that was found is passed over, with a note.
-        UsageError: there is no such encoding, or the file given is not in it.
+        UsageError: there is no such encoding or language, or the file given is not in that encoding.
     """
     frame_rate = float(Fraction(info.video.frame_rate)) if info.video and info.video.frame_rate else None
     if subtitles is not None:
         timed, how = read_subtitles(subtitles, frame_rate, encoding)
-        return CaptionSource(tuple(timed), None, f"file:{subtitles.name}", tuple(how))
-    wanted = [tag.strip() for tag in (language or "").split(",") if tag.strip()]
+        return CaptionSource(tuple(timed), None, f"file:{subtitles.name}", (*how, *_empty(subtitles.name, timed)))
+    wanted = parse_languages(language)
     notes: list[str] = []
-    for sidecar in _find_sidecars(path, wanted, notes):
+    for name, sidecar in find_sidecars(path, wanted, notes):
         try:
             timed, how = read_subtitles(sidecar, frame_rate, encoding)
         except MediaError as error:
             notes.append(str(error))
             continue
-        return CaptionSource(tuple(timed), None, f"sidecar:{sidecar.name}", (*notes, *how))
+        return CaptionSource(tuple(timed), None, f"sidecar:{name}", (*notes, *how, *_empty(name, timed)))
     stream = _choose_stream(info, wanted, notes)
     if stream is None:
-        return CaptionSource((), None, "none", tuple(notes))
+        return CaptionSource((), None, "none", tuple(notes), info.video_index)
     return CaptionSource((), stream.index, f"stream:{stream.index}", tuple(notes))
 
 
@@ -143,13 +184,12 @@ def find_captions(
     language: str | None = None,
     encoding: str | None = None,
 ) -> Captions:
-    """Choose a title's captions and read them, from a stream too; arguments and errors as for ``choose_captions``."""
-    return read_captions(path, info, choose_captions(path, info, subtitles, language, encoding))
+    """Choose a title's captions and read them; those inside the film in a pass of its own.
 
-
-def read_captions(path: Path, info: MediaInfo, chosen: CaptionSource) -> Captions:
-    """The captions that were chosen; a stream is read from the file, in a pass of its own."""
-    return chosen.captions(_read_stream(path, info, chosen.stream) if chosen.stream is not None else ())
+    Arguments and errors are those of ``choose_captions``; further, a MediaError where the film cannot be read.
+    """
+    chosen = choose_captions(path, info, subtitles, language, encoding)
+    return chosen.captions(_read_inside(path, info, chosen) if chosen.names_inside else None)
 
 
 def assign_cues(cues: Sequence[Cue], start_s: Sequence[float], end_s: Sequence[float]) -> list[str]:
@@ -193,70 +233,49 @@ def _by_time(cue: Cue) -> tuple[float, float]:
     return cue.start_s, cue.end_s
 
 
-def _find_sidecars(path: Path, wanted: Sequence[str], notes: list[str]) -> list[Path]:
-    """Files named after the media: by the languages wanted, forced ones last, plain names before tagged ones."""
-    prefix = f"{path.stem}.".lower()
-    found: list[tuple[bool, int, str, Path]] = []
-    for beside in sorted(path.absolute().parent.iterdir()):
-        name = beside.name.lower()
-        if not name.startswith(prefix) or not beside.is_file():
-            continue
-        if beside.suffix.lower() in _BITMAP_SUFFIXES:
-            notes.append(f"{beside.name} holds pictures, not text, and was passed over; give a text file")
-        if beside.suffix.lower() not in PARSERS:
-            continue
-        tags = name[len(prefix) :].split(".")[:-1]
-        spoken = [tag for tag in tags if tag not in _NO_LANGUAGES]
-        rank = _rank(spoken, wanted)
-        if rank is None:
-            notes.append(f"{beside.name} is not in the language {' or '.join(wanted)}")
-        else:
-            found.append(("forced" in tags, rank, beside.name, beside))
-    return [sidecar for *_, sidecar in sorted(found)]
-
-
-def _rank(tags: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Place among the languages wanted; after them what has no tag; ``None`` for another language."""
-    if not wanted:
-        return int(bool(tags))
-    for place, language in enumerate(wanted):
-        if any(same_language(tag, language) for tag in tags):
-            return place
-    return None if tags else len(wanted)
+def _empty(name: str, timed: Sequence[tuple[float, float, str]]) -> list[str]:
+    return [] if any(text for *_, text in timed) else [f"{name} holds no captions"]
 
 
 def _choose_stream(info: MediaInfo, wanted: Sequence[str], notes: list[str]) -> StreamInfo | None:
-    """The first text stream in the first of the languages wanted; the default one before the others."""
-    candidates: list[tuple[int, bool, int, StreamInfo]] = []
+    """The first text stream in the first of the languages wanted; the default one first, forced ones last."""
+    candidates: list[tuple[bool, int, bool, int, StreamInfo]] = []
     for stream in info.streams:
         if stream.kind != "subtitle":
             continue
         name = f"subtitle stream {stream.index} ({stream.codec}, {stream.language or 'no language'})"
-        rank = _rank([stream.language] if stream.language else [], wanted) if wanted else 0
-        if stream.bitmap:
-            notes.append(f"{name} holds pictures, not text, and was passed over; give a text file with --subtitles")
+        rank = rank_language([stream.language] if stream.language else [], wanted)
+        unread = "holds pictures, not text" if stream.bitmap else _NO_DECODER if stream.codec == "unknown" else ""
+        if unread:
+            notes.append(f"{name} {unread}, and was passed over; give a text file with --subtitles")
         elif rank is None:
             notes.append(f"{name} is not in the language {' or '.join(wanted)}")
         else:
-            candidates.append((rank, not stream.default, stream.index, stream))
-    return min(candidates, key=lambda candidate: candidate[:3])[3] if candidates else None
+            candidates.append((stream.forced, rank, not stream.default, stream.index, stream))
+    return min(candidates, key=lambda candidate: candidate[:4])[4] if candidates else None
 
 
-def _read_stream(path: Path, info: MediaInfo, index: int) -> list[tuple[float, float, str]]:
-    collected = StreamCues(info.start_s)
+def _read_inside(path: Path, info: MediaInfo, chosen: CaptionSource) -> StreamCues:
+    inside = StreamCues(info.start_s)
     with open_media(path) as container:
-        for packet in iterate_packets(container, [container.streams[index]], _skip):
-            collected.take(packet)
-    return collected.timed
+        if chosen.stream is not None:
+            for packet in iterate_packets(container, [container.streams[chosen.stream]], _skip):
+                inside.take(packet)
+            inside.end(info.duration_s or 0.0)
+        else:
+            video = VideoPass(container, require_video(path, container))
+            for pts, frame in video:
+                inside.see(video.report.seconds(pts), frame)
+            inside.end(video.report.end_s)
+    return inside
 
 
 def _decode_texts(packet: Packet) -> list[str]:
     try:
-        subtitles = packet.decode()
+        shown = cast("SubtitleCodecContext", packet.stream.codec_context).decode2(packet)
     except av.error.FFmpegError:
-        return []  # a damaged cue is one cue less
-    dialogues = [subtitle.dialogue for subtitle in subtitles if isinstance(subtitle, AssSubtitle)]
-    return [clean_text(SSAEvent(text=words.decode("utf-8", "replace")).plaintext) for words in dialogues]
+        return []
+    return [] if shown is None else read_dialogues(shown)
 
 
 def _skip() -> None:

@@ -88,7 +88,8 @@ def _matrix_of(frame: VideoFrame) -> int:
 
 def _is_limited_gray(frame: VideoFrame) -> bool:
     """Gray in limited range, which FFmpeg's scaler takes for full range."""
-    return len(frame.format.components) < 3 and frame.color_range == ColorRange.MPEG
+    is_gray = len(frame.format.components) < 3 and not frame.format.has_palette
+    return is_gray and frame.color_range == ColorRange.MPEG
 
 
 def _stretch_limited(codes: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -82,25 +82,26 @@ class DecodeReport:
 class VideoPass:
     """One sequential decode of a video stream: iterate for (pts, frame) in presentation order; ``report`` fills up.
 
-    The pts increase strictly: one that is missing or does not increase is put one frame duration after the last.
+    The pts increase strictly: one that is missing or does not increase is put after the last by the step before it, or
+    by the nominal duration of a frame, if that is less: after a gap or a leap the step says nothing.
 
     Args:
-        listen: another stream, by its index, that is read on the way, and what is called with each of its packets.
+        listen: other streams, by index, that are read on the way, and what is called with each packet of theirs.
     """
 
     def __init__(
         self,
         container: InputContainer,
         stream: VideoStream,
-        listen: tuple[int, Callable[[Packet], None]] | None = None,
+        listen: Mapping[int, Callable[[Packet], None]] | None = None,
     ) -> None:
         self._container = container
         self._stream = stream
-        self._duration = frame_duration(stream)
+        self._nominal = self._duration = frame_duration(stream)
         self._timed = True
         self._by_pts = has_presentation_times(container)
         self._last: int | None = None
-        self._listen = listen
+        self._listen = listen or {}
         self._declared_by_stream = declared_end_s(stream)
         self.report = DecodeReport(time_base_of(stream), origin_s(container), self._declared_end_s())
 
@@ -108,9 +109,10 @@ class VideoPass:
         report = self.report
         for packet in iterate_packets(self._container, self._wanted_streams(), self._count_damage):
             if packet.stream.index != self._stream.index:
-                report.others_end_s = max(report.others_end_s, self._end_of_other(packet))
-                if self._listen is not None and packet.stream.index == self._listen[0]:
-                    self._listen[1](packet)
+                if self._declared_by_stream is None:
+                    report.others_end_s = max(report.others_end_s, self._end_of_other(packet))
+                if packet.stream.index in self._listen:
+                    self._listen[packet.stream.index](packet)
                 continue
             if packet.size:
                 self._timed = packet.pts is not None
@@ -124,11 +126,10 @@ class VideoPass:
                 yield pts, frame
 
     def _wanted_streams(self) -> list[Stream]:
-        streams = list(self._container.streams)
-        if self._declared_by_stream is None:
-            return streams  # the container's duration may be that of a longer sound or caption track
-        heard = self._stream.index if self._listen is None else self._listen[0]
-        return [stream for stream in streams if stream.index in (self._stream.index, heard)]
+        others = [stream for stream in self._container.streams if stream.index != self._stream.index]
+        if self._declared_by_stream is not None:  # else the duration may be that of a longer sound or caption track
+            others = [stream for stream in others if stream.index in self._listen]
+        return [self._stream, *others]
 
     def _declared_end_s(self) -> float | None:
         if self._declared_by_stream is not None:
@@ -139,7 +140,7 @@ class VideoPass:
     def _place(self, frame: VideoFrame) -> int:
         pts = None if not self._timed else frame.pts if self._by_pts else frame.dts
         if pts is None or abs(pts) > _MAX_PTS or (self._last is not None and pts <= self._last):
-            pts = 0 if self._last is None else self._last + self._duration
+            pts = 0 if self._last is None else self._last + min(self._duration, self._nominal)
         elif self._last is not None:
             self._duration = pts - self._last
         self._last = pts
@@ -163,23 +164,30 @@ def iterate_packets(
 ) -> Iterator[Packet]:
     """Packets of the streams up to the end, or up to where the container cannot be read further; then flush packets.
 
-    A last packet that was cut off is left out, for it would take with it the pictures that the decoder's threads still
-    hold; ``on_damage`` is called for it, and where the container breaks off.
+    What comes of one stream does not depend on which others are read. Its last packet is left out if it was cut off,
+    for it would take with it the pictures that the decoder's threads still hold. Empty packets are left out, since
+    decoders may take them for the end.
+
+    Args:
+        on_damage: called where the container breaks off, and where the first of the streams ends in a packet cut off.
     """
-    held: Packet | None = None
+    held: dict[int, Packet] = {}
     try:
         for packet in container.demux(list(streams)):
-            if held is not None and held.is_corrupt and packet.size == 0:
-                on_damage()
-            elif held is not None:
-                yield held
-            held = packet
+            if packet.size:
+                before = held.get(packet.stream.index)
+                held[packet.stream.index] = packet
+                if before is not None:
+                    yield before
     except av.error.FFmpegError:
         on_damage()
-        yield from (_flush_packet(stream) for stream in streams)
-        return
-    if held is not None:
-        yield held
+    for stream in streams:
+        last = held.get(stream.index)
+        if last is not None and not last.is_corrupt:
+            yield last
+        elif last is not None and stream is streams[0]:
+            on_damage()
+        yield _flush_packet(stream)
 
 
 def decode_packet(packet: Packet, on_damage: Callable[[], None]) -> Sequence[VideoFrame | AudioFrame]:
@@ -226,4 +234,5 @@ def declared_end_s(stream: Stream) -> Fraction | None:
 def _flush_packet(stream: Stream) -> Packet:
     packet: Packet = Packet()
     packet.stream = stream
+    packet.time_base = time_base_of(stream)
     return packet

@@ -25,7 +25,7 @@ class StreamInfo:
     Attributes:
         index: the stream's number in the container.
         kind: ``"video"``, ``"audio"``, ``"subtitle"``, ``"data"`` or ``"attachment"``.
-        codec: FFmpeg's name, ``"unknown"`` where it has none.
+        codec: FFmpeg's name, ``"unknown"`` where there is no decoder.
         language: ISO 639 code as tagged; ``None`` where untagged or ``und``.
         width, height: as displayed, after the sample aspect ratio and the rotation.
         rotation: degrees clockwise by which the coded picture is turned: 0, 90, 180 or 270.
@@ -35,6 +35,7 @@ class StreamInfo:
         bitmap: subtitles that are pictures, with no text in them.
         cover: an attached picture, not film.
         default: marked to be played unless another is chosen.
+        forced: marked as subtitles of what is spoken in other languages alone.
     """
 
     index: int
@@ -50,6 +51,7 @@ class StreamInfo:
     bitmap: bool = False
     cover: bool = False
     default: bool = False
+    forced: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _describe(stream: Stream, display: Display | None) -> StreamInfo:
         codec,
         stream.language if tagged else None,
         default=bool(stream.disposition & Disposition.default),
+        forced=bool(stream.disposition & Disposition.forced),
     )
     if context is None:
         return common

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,8 @@ def cut_into_shots(
     *,
     decoding: Decoding = PROCESSOR,
     frames: KeepFrames | None = None,
-    listen: tuple[int, Callable[[Packet], None]] | None = None,
+    listen: Mapping[int, Callable[[Packet], None]] | None = None,
+    look: Callable[[float, VideoFrame], None] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> ShotList:
     """Cut a title's video into shots, in one pass over the file.
@@ -108,7 +109,8 @@ def cut_into_shots(
         rules: which boundaries make shots.
         decoding: threads and hardware.
         frames: frames to keep on the way.
-        listen: another stream, by its index, and what is called with each of its packets.
+        listen: other streams, by index, and what is called with each packet of theirs.
+        look: called with the time in seconds of each picture, and the picture.
         progress: called now and then with the number of frames read and the time of the newest in seconds.
 
     Raises:
@@ -120,7 +122,7 @@ def cut_into_shots(
         video = VideoPass(container, stream, listen)
         keeper = FrameKeeper(frames.count, grid_step(video.report.time_base)) if frames else None
         pts = array("q")
-        thumbnails = _look_on(read_thumbnails(video, segmenter.thumbnail_size), pts, keeper, progress)
+        thumbnails = _look_on(read_thumbnails(video, segmenter.thumbnail_size), pts, keeper, look, progress)
         report = video.report
 
         def seconds_of(frame: int) -> float:
@@ -167,12 +169,15 @@ def _look_on(
     thumbnails: Iterator[tuple[int, VideoFrame, Thumbnail]],
     pts: array[int],
     keeper: FrameKeeper | None,
+    look: Callable[[float, VideoFrame], None] | None,
     progress: Callable[[int, float], None] | None,
 ) -> Iterator[Thumbnail]:
     for stamp, frame, thumbnail in thumbnails:
         pts.append(stamp)
         if keeper is not None:
             keeper.see(stamp, frame)
+        if look is not None:
+            look(thumbnail.time_s, frame)
         if progress is not None and thumbnail.frame % _PROGRESS_EVERY == 0:
             progress(thumbnail.frame + 1, thumbnail.time_s)
         yield thumbnail

@@ -38,6 +38,11 @@ def is_dolby_vision_alone(frame: VideoFrame) -> bool:
     return content[header + 4] == 0 and content[header + 10] == 1
 
 
+def read_closed_captions(frame: VideoFrame) -> bytes | None:
+    """Closed captions that a picture carries, in triplets of ATSC A/53 part 4: see ``closed_captions``."""
+    return _read(frame, Type.A53_CC)
+
+
 def _read(frame: VideoFrame, kind: Type) -> bytes | None:
     attached = cast("SideDataContainer", frame.side_data)  # PyAV's stubs say something else
     return bytes(attached[kind]) if kind in attached else None

@@ -1,4 +1,4 @@
-"""Subtitle files as timed text: SubRip, WebVTT, SubStation, MicroDVD, SAMI, MPL2 and TTML."""
+"""Subtitle files as timed text: SubRip, WebVTT, SubStation, MicroDVD, SAMI and TTML."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pysubs2
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.text_encoding import decode_text
@@ -52,7 +53,7 @@ def read_subtitles(
             return [(start, end, clean_text(text)) for start, end, text in parse_ttml(data)], []
         text, notes = decode_text(path.name, data, encoding)
         events = _parse(path, text, frame_rate)
-    except (ValueError, NotImplementedError, OverflowError, pysubs2.Pysubs2Error) as error:
+    except (ValueError, LookupError, NotImplementedError, OverflowError, pysubs2.Pysubs2Error) as error:
         raise MediaError(
             f"{path} is not a subtitle file that can be read.",
             str(error).splitlines()[0] if str(error) else type(error).__name__,
@@ -67,6 +68,13 @@ def clean_text(text: str) -> str:
     """Take out markup, keep the words and what stands in [brackets]."""
     lines = html.unescape(_TAG.sub("", text)).splitlines()
     return "\n".join(line for line in (" ".join(line.split()) for line in lines) if line)
+
+
+def read_dialogues(shown: SubtitleSet) -> list[str]:
+    """The texts of decoded captions, without markup and without what is drawn."""
+    words = [subtitle.dialogue for subtitle in shown if isinstance(subtitle, AssSubtitle)]
+    events = [pysubs2.SSAEvent(text=text.decode("utf-8", "replace")) for text in words]
+    return [clean_text(event.plaintext) for event in events if event.is_text]
 
 
 def _read_bounded(path: Path) -> bytes:
@@ -93,7 +101,7 @@ def _parse(path: Path, text: str, frame_rate: float | None) -> list[pysubs2.SSAE
         raise ValueError("a .sub file is read only if it is MicroDVD text; VobSub holds pictures")
     fps = frame_rate or _DEFAULT_FPS
     events = pysubs2.SSAFile.from_string(text, format_=parser, fps=fps if parser == "microdvd" else None)
-    return [event for event in events if not event.is_comment]
+    return [event for event in events if event.is_text]
 
 
 def _keep_cues(text: str) -> str:

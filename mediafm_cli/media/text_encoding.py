@@ -6,7 +6,7 @@ import codecs
 import logging
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.media.languages import primary_language
+from mediafm_cli.media.languages import primary_language, words_of_name
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -38,7 +38,7 @@ def decode_text(name: str, data: bytes, encoding: str | None = None) -> tuple[st
     """The text, and a note where its encoding was guessed.
 
     Args:
-        name: of the file, for the note; a language in it, as in ``film.ja.srt``, narrows the guess.
+        name: of the file, for the note; a language at its end, as in ``film.ja.srt``, narrows the guess.
         encoding: as the user says; nothing is guessed then.
 
     Raises:
@@ -85,8 +85,8 @@ def _guess(name: str, data: bytes) -> str:
     import charset_normalizer
 
     logging.getLogger("charset_normalizer").setLevel(logging.ERROR)
-    tags = [primary_language(tag) for tag in name.split(".")[1:-1]]
-    likely = next((_OF_LANGUAGE[tag] for tag in tags if tag in _OF_LANGUAGE), _LEGACY)
+    words = words_of_name(name.rpartition(".")[0])[1:]  # the first one is of the title
+    likely = _OF_LANGUAGE.get(primary_language(words[-1]), _LEGACY) if words else _LEGACY
     matches = charset_normalizer.from_bytes(data, cp_isolation=likely)
     best = matches.best()
     if best is None:

@@ -16,6 +16,7 @@ from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept_frames import KeptFrames, open_kept_frames
+from mediafm_cli.media.kept_sound import KeptSound, open_kept_sound
 from mediafm_cli.stages.metadata import metadata_text
 from mediafm_cli.store.schema import METADATA, Shots, Source
 
@@ -39,7 +40,8 @@ def gather_material(
     bare = _bare(shots)
     if isinstance(needs, Text):
         return Material(bare, shots, needs, texts=[str(text) for text in shots.text])
-    return Material(bare, shots, needs, media=find_media(store, source, folder))
+    sound = open_kept_sound(store, source.fingerprint, shots.audio_stream)
+    return Material(bare, shots, needs, media=find_media(store, source, folder), sound=sound)
 
 
 def _bare(shots: Shots) -> list[Shot]:
@@ -61,6 +63,7 @@ class Material:
         bare: each shot with its span and nothing else.
         texts: the text of each, where text is needed; else ``media`` is the file to read.
         kept: frames kept from when the title was segmented; without ``media``, all that are needed.
+        sound: the sound kept then; of ``media`` only the header is still needed.
     """
 
     bare: list[Shot]
@@ -69,6 +72,7 @@ class Material:
     texts: list[str] | None = None
     media: Path | None = None
     kept: KeptFrames | None = None
+    sound: KeptSound | None = None
 
     @cached_property
     def first_alike(self) -> np.ndarray:
@@ -101,7 +105,7 @@ class Material:
                 yield shot.index, None if frames is None else replace(shot, frames=frames)
         elif isinstance(self.needs, Audio) and self.media and shots.audio_stream >= 0:
             spans_s = [(shot.start_s, shot.end_s) for shot in left]
-            for place, audio in read_spans(self.media, spans_s, self.needs.rate, shots.audio_stream):
+            for place, audio in read_spans(self.media, spans_s, self.needs.rate, shots.audio_stream, self.sound):
                 yield left[place].index, None if audio is None else replace(left[place], audio=audio)
         else:
             yield from ((shot.index, None) for shot in left)

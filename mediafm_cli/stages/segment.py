@@ -15,14 +15,14 @@ import numpy as np
 
 from mediafm_cli.api import Frames, Segmenter, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions, read_captions
+from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
 from mediafm_cli.options import compared_options, options_as_json, parse_options
 from mediafm_cli.registry import blame, load_segmenter
-from mediafm_cli.stages.keep import FrameCollector, keep_later
+from mediafm_cli.stages.keep import Collector, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_cli.store.commit import update_store
@@ -43,7 +43,8 @@ class SegmentSettings:
         language: languages of the subtitles to prefer, such as ``en`` or ``pt,es``.
         subtitle_encoding: of subtitle files, such as ``cp1251``; ``None`` finds it out.
         metadata: file with what is known of the title: ``.json`` or text.
-        keep_frames: frames of each shot to keep beside the store for ``encode``; ``None`` keeps none.
+        keep_frames: frames of each shot to keep beside the store for ``encode``, and the sound with them, if the shots
+            are found in this run; ``None`` keeps neither.
         decoding: threads and hardware.
     """
 
@@ -87,13 +88,17 @@ def segment_title(
     source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
     if store.exists() and not overwrite:
         shots = _require_same(read_contents(store), source, chosen, store)
-        cues = read_captions(media, info, source_of_text).cues
-        text = assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
-        if list(shots.text) != text:
+        if source_of_text.names_inside:  # nothing to compare: the film is the same one
+            is_same = shots.captions in source_of_text.names_inside
+        else:
+            cues = source_of_text.captions().cues
+            is_same = list(shots.text) == assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
+        if not is_same:
             raise _refused(store, "the text of its shots is not that of the subtitles found now")
-        summary = f"shots: {len(text)}, there already"
-        if needs and not dry_run and keep_later(media, store, source.fingerprint, shots, needs):
-            return Outcome(store, "written", f"{summary}; {needs.count} frames of each kept for encode")
+        summary = f"shots: {len(shots.text)}, there already"
+        kept = keep_later(media, store, source.fingerprint, shots, needs) if needs and not dry_run else ""
+        if kept:
+            return Outcome(store, "written", f"{summary}; {kept}")
         return Outcome(store, "unchanged", summary)
     if dry_run:
         return Outcome(
@@ -107,31 +112,34 @@ def segment_title(
         progress(Progress(time_s, info.duration_s, "s"))
 
     store.parent.mkdir(parents=True, exist_ok=True)
-    with FrameCollector(media, store, source.fingerprint, needs) if needs else nullcontext() as kept:
+    with Collector(media, store, source.fingerprint, needs, info.audio_index) if needs else nullcontext() as collector:
+        streamed = StreamCues(info.start_s)
+        listen = {} if source_of_text.stream is None else {source_of_text.stream: streamed.take}
+        if collector and collector.sound and info.audio_index is not None:
+            listen[info.audio_index] = collector.sound.take
         with blame(chosen.described, f"on {media}"):
-            streamed = StreamCues(info.start_s)
             cut = cut_into_shots(
                 media,
                 chosen.segmenter,
                 settings.rules,
                 decoding=decoding,
-                frames=kept.asked if kept else None,
-                listen=None if source_of_text.stream is None else (source_of_text.stream, streamed.take),
+                frames=collector.asked if collector else None,
+                listen=listen,
+                look=None if source_of_text.pictures is None else streamed.see,
                 progress=watch,
             )
-        captions = source_of_text.captions(streamed.timed)
+        streamed.end(cut.report.end_s)
+        captions = source_of_text.captions(streamed)
         notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
         shots = _make_shots(cut, captions, source, chosen, info, notes)
         dropped = _commit(store, media, source, shots, cut, captions, overwrite)
-        if kept:
-            kept.finish(shots)
+        kept = collector.finish(shots) if collector else ""
     if dropped:
         notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
     spoken = sum(bool(text) for text in shots.text)
     done = [f"shots: {len(shots.start_s)}, {spoken} with text"]
-    done += [f"{needs.count} frames of each kept for encode"] if needs else []
-    done += [path_taken] if path_taken else []
-    return Outcome(store, "written", "; ".join(done), notes)
+    done += [kept, path_taken]
+    return Outcome(store, "written", "; ".join(filter(None, done)), notes)
 
 
 @dataclass(frozen=True)

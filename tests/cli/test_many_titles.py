@@ -8,13 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.segmenting import share_cores
+from mediafm_cli.cli.titles import run_over_titles
+from mediafm_cli.errors import MediaError, UnavailableError
 from mediafm_cli.media.container import Decoding
+from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
 from mediafm_cli.synthetic import SyntheticTitle
 
 
@@ -128,3 +134,60 @@ def test_a_wrong_word_is_said_once_before_any_title(
     assert (typed.code, typed.out) == (2, "")
     assert typed.err.count("error:") == 1
     assert error in typed.err
+
+
+class Acts:
+    """Work on four titles at once: d ends well, after c failed and before b ends the run; a would go on for ever."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.failed, self.finished = threading.Event(), threading.Event()
+        self.given_up: list[str] = []
+
+    def work(self, title: Path, progress: OnProgress) -> Outcome:
+        if title.name == "a":
+            try:
+                while True:
+                    progress(Progress(1, None, "s"))
+                    time.sleep(0.01)
+            except InterruptedError:
+                self.given_up.append(title.name)
+                raise
+        if title.name == "b":
+            assert self.finished.wait(30)
+            raise self.error
+        if title.name == "c":
+            self.failed.set()
+            raise MediaError("c is damaged.")
+        assert self.failed.wait(30)
+        self.finished.set()
+        return Outcome(title, "written", "shots: 1")
+
+
+@pytest.mark.parametrize("error", [UnavailableError("There is no key."), KeyboardInterrupt()])
+def test_an_error_that_ends_the_run_does_so_at_once_and_what_is_finished_is_told(
+    capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    acts = Acts(error)
+
+    with pytest.raises(type(error)):
+        run_over_titles("segment", [Path(name) for name in "abcd"], acts.work, Console(), jobs=4)
+
+    told = capsys.readouterr()
+    assert acts.given_up == ["a"]
+    assert told.out.splitlines() == ["d"]
+    assert told.err.count("error:") == 1
+    assert "error: c is damaged." in told.err
+
+
+def test_of_errors_that_end_the_run_together_the_first_in_order_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def complete_backwards(futures: list[Future[Outcome]]) -> list[Future[Outcome]]:
+        return [future for future in reversed(futures) if future.exception()]
+
+    def fail(title: Path, progress: OnProgress) -> Outcome:
+        raise UnavailableError(f"{title} has no key.")
+
+    monkeypatch.setattr("concurrent.futures.as_completed", complete_backwards)
+
+    with pytest.raises(UnavailableError, match=r"a has no key"):
+        run_over_titles("segment", [Path("a"), Path("b")], fail, Console(quiet=True), jobs=2)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from av.stream import Disposition
+from caption_clips import Track, write_with_tracks
 from media_clips import panning_pictures, write_video
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.captions import Captions, Cue, assign_cues, find_captions
+from mediafm_cli.media.captions import Captions, Cue, assign_cues, choose_captions, find_captions
 from mediafm_cli.media.probe import MediaInfo, probe
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\n{text}\n\n"
@@ -32,6 +34,7 @@ ScriptType: v4.00+
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 Comment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,no
+Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100{\\p0}
 Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\an8}Hello\\hthere
 """
 TTML = """<tt xmlns="http://www.w3.org/ns/ttml"><body><div>
@@ -44,6 +47,9 @@ BOMB = """<!DOCTYPE tt [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
 <tt><body><p begin="1s" end="2s">&b;</p></body></tt>"""
 LEAK = """<!DOCTYPE tt [<!ENTITY a SYSTEM "file:///etc/passwd">]>
 <tt><body><p begin="1s" end="2s">&a;</p></body></tt>"""
+ZERO_RATE = """<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"
+ttp:frameRate="0"><body><p begin="1f" end="2f">Hi</p></body></tt>"""
+DEEP = "<tt><body><p begin='1s' end='2s'>" + "<span>" * 5000 + "Hi" + "</span>" * 5000 + "</p></body></tt>"
 COMMENTED = """WEBVTT
 
 STYLE
@@ -123,6 +129,7 @@ def test_cues_are_sorted_and_empty_ones_dropped(info: MediaInfo, tmp_path: Path)
         ("20000t", "30000t", (2.0, 3.0)),  # 10000 ticks a second
         ("0.5m", "1h", (30.0, 3600.0)),
         ("1500ms", "2.25s", (1.5, 2.25)),
+        ("0:00:02.5", " 3s", (2.5, 3.0)),
     ],
 )
 def test_ttml_times(info: MediaInfo, tmp_path: Path, begin: str, end: str, expected: tuple[float, float]) -> None:
@@ -135,6 +142,47 @@ def test_ttml_times(info: MediaInfo, tmp_path: Path, begin: str, end: str, expec
 
     assert (cue.start_s, cue.end_s) == pytest.approx(expected)
     assert cue.text == "Hi\nthere"
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ("", 5.0),  # one tick a second where no frame rate is said
+        ('ttp:frameRate="25"', 0.2),
+        ('ttp:frameRate="25" ttp:tickRate="50"', 0.1),
+        ('ttp:frameRate="30" ttp:frameRateMultiplier="1000 1001"', 5 / 30),
+    ],
+)
+def test_ttml_ticks(info: MediaInfo, tmp_path: Path, rates: str, expected: float) -> None:
+    document = (
+        f'<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter" {rates}>'
+        '<body><p begin="5t" end="1h">Hi</p></body></tt>'
+    )
+
+    assert read(info, tmp_path, "a.ttml", document).cues[0].start_s == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("multiplier", ["1000 1001", "1000:1001"])  # of TTML, and of its first drafts
+def test_a_ttml_frame_rate_may_be_multiplied(info: MediaInfo, tmp_path: Path, multiplier: str) -> None:
+    document = (
+        '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter" ttp:frameRate="30" '
+        f'ttp:frameRateMultiplier="{multiplier}"><body><p begin="30f" end="60f">Hi</p></body></tt>'
+    )
+
+    assert read(info, tmp_path, "a.ttml", document).cues[0] == Cue(pytest.approx(1.001), pytest.approx(2.002), "Hi")
+
+
+def test_ttml_spans_within_spans_are_one_text(info: MediaInfo, tmp_path: Path) -> None:
+    assert read(info, tmp_path, "a.ttml", DEEP).cues == (Cue(1, 2, "Hi"),)
+
+
+def test_ttml_spans_may_have_the_times(info: MediaInfo, tmp_path: Path) -> None:
+    document = (
+        '<tt xmlns="http://www.w3.org/ns/ttml"><body><div end="20s"><p begin="10s">'
+        '<span begin="1s" end="2s">One <span>more</span></span><br/><span begin="3s">Two</span></p></div></body></tt>'
+    )
+
+    assert read(info, tmp_path, "a.ttml", document).cues == (Cue(11, 12, "One more"), Cue(13, 20, "Two"))
 
 
 def test_ttml_times_count_from_the_enclosing_element(info: MediaInfo, tmp_path: Path) -> None:
@@ -151,8 +199,10 @@ def test_ttml_times_count_from_the_enclosing_element(info: MediaInfo, tmp_path: 
         ("bomb.ttml", BOMB),
         ("leak.ttml", LEAK),
         ("deep.ttml", "<tt>" + "<div>" * 5000 + "</div>" * 5000 + "</tt>"),
+        ("rate.ttml", ZERO_RATE),
         ("half.ttml", "<tt><body>"),
         ("page.ttml", "<html><body>Hi</body></html>"),
+        ("untimed.smi", SAMI.replace("Start", "Stop")),
         ("prose.srt", "Dear diary, nothing happened today.\n"),
         ("vobsub.sub", b"\x00\x00\x01\xba" * 100),
         ("binary.srt", bytes(range(256)) * 10),
@@ -196,7 +246,7 @@ def test_a_sidecar_is_chosen_by_name_and_language(
     for name in beside:
         (tmp_path / name).write_text(SRT.format(text="Hi"))
 
-    assert find_captions(tmp_path / "film.mp4", info, language=language).source == source
+    assert choose_captions(tmp_path / "film.mp4", info, language=language).name == source
 
 
 def test_a_file_given_comes_before_a_sidecar(info: MediaInfo, tmp_path: Path) -> None:
@@ -205,6 +255,17 @@ def test_a_file_given_comes_before_a_sidecar(info: MediaInfo, tmp_path: Path) ->
     captions = read(info, tmp_path, "mine.srt", SRT.format(text="given"))
 
     assert (captions.source, captions.cues[0].text) == ("file:mine.srt", "given")
+
+
+@pytest.mark.parametrize("content", ["", SRT.format(text="<i></i>")])
+def test_captions_that_hold_none_are_taken_and_that_is_said(info: MediaInfo, tmp_path: Path, content: str) -> None:
+    given = read(info, tmp_path, "mine.srt", content)
+    (tmp_path / "film.srt").write_text(content)
+
+    beside = find_captions(tmp_path / "film.mp4", info)
+
+    assert (given.source, given.cues, given.notes) == ("file:mine.srt", (), ("mine.srt holds no captions",))
+    assert (beside.source, beside.cues, beside.notes) == ("sidecar:film.srt", (), ("film.srt holds no captions",))
 
 
 def test_a_broken_sidecar_is_passed_over_with_a_note(info: MediaInfo, tmp_path: Path) -> None:
@@ -234,6 +295,34 @@ def test_pictures_of_text_are_passed_over_with_a_note(media: Path) -> None:
 
     assert (captions.cues, captions.source) == ((), "none")
     assert "pictures, not text" in captions.notes[0]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("film.ts", "dvb_teletext"), ("film.mp4", "ttml")])
+def test_captions_without_a_decoder_are_said(tmp_path: Path, name: str, codec: str) -> None:
+    film = write_with_tracks(tmp_path / name, 5, [Track(codec, {0: b"\x10\x02\x2c" + bytes(43)}, language="deu")])
+
+    captions = find_captions(film, probe(film))
+
+    assert (captions.cues, captions.source) == ((), "none")
+    assert captions.notes == (
+        "subtitle stream 1 (unknown, deu) has no decoder here, as teletext has none, and was passed over; give a text "
+        "file with --subtitles",
+    )
+
+
+@pytest.mark.parametrize(("language", "source"), [(None, "stream:3"), ("pt-BR", "stream:4"), ("fr", "none")])
+def test_a_stream_is_chosen_by_language_and_never_a_forced_one_before_a_full_one(
+    tmp_path: Path, language: str | None, source: str
+) -> None:
+    tracks = [
+        Track("subrip", {1: b"forced"}, 3, "por", Disposition.default | Disposition.forced),
+        Track("subrip", {1: b"undefaulted"}, 3, "eng", Disposition(0)),
+        Track("subrip", {1: b"full"}, 3, "eng", Disposition.default),
+        Track("subrip", {1: b"portugues"}, 3, "por", Disposition(0)),
+    ]
+    film = write_with_tracks(tmp_path / "film.mkv", 5, tracks)
+
+    assert choose_captions(film, probe(film), language=language).name == source
 
 
 def test_real_subtitle_files_are_read(info: MediaInfo, media: Path) -> None:
@@ -284,15 +373,15 @@ def test_the_first_language_that_is_there_is_taken(info: MediaInfo, tmp_path: Pa
     for name in ("film.German.srt", "film.en.srt", "film.pt-BR.sdh.srt", "film.en.forced.srt"):
         (tmp_path / name).write_text(SRT.format(text="Hello"))
 
-    captions = find_captions(tmp_path / "film.mp4", info, language=language)
+    captions = choose_captions(tmp_path / "film.mp4", info, language=language)
 
-    assert captions.source == ("none" if chosen == "none" else f"sidecar:{chosen}")
+    assert captions.name == ("none" if chosen == "none" else f"sidecar:{chosen}")
 
 
 def test_the_languages_that_were_passed_over_are_said(info: MediaInfo, tmp_path: Path) -> None:
     (tmp_path / "film.de.srt").write_text(SRT.format(text="Hallo"))
 
-    captions = find_captions(tmp_path / "film.mp4", info, language="en,fr")
+    captions = choose_captions(tmp_path / "film.mp4", info, language="en,fr")
 
     assert captions.notes == ("film.de.srt is not in the language en or fr",)
 
@@ -301,9 +390,9 @@ def test_the_languages_that_were_passed_over_are_said(info: MediaInfo, tmp_path:
 def test_pictures_of_text_beside_the_film_are_said(info: MediaInfo, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PG")
 
-    captions = find_captions(tmp_path / "film.mp4", info)
+    captions = choose_captions(tmp_path / "film.mp4", info)
 
-    assert (captions.source, captions.notes) == (
+    assert (captions.name, captions.notes) == (
         "none",
         (f"{name} holds pictures, not text, and was passed over; give a text file",),
     )

@@ -126,6 +126,15 @@ def test_gray_has_a_range_too(tmp_path: Path, range_: int, pixel_format: str, de
     assert np.abs(middles(picture) - middles(np.round(255 * gray))).max() <= 1
 
 
+def test_a_palette_holds_colours_of_full_range() -> None:
+    palette = np.zeros((256, 4), np.uint8)
+    palette[5] = (255, 200, 100, 50)  # alpha, red, green, blue
+    frame = av.VideoFrame.from_ndarray((np.full((16, 16), 5, np.uint8), palette), format="pal8")
+    frame.color_range = LIMITED
+
+    assert render(frame)[8, 8].tolist() == [200, 100, 50]
+
+
 @pytest.mark.parametrize("max_side", [None, 80])
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv422p10le", "yuv444p10le"])
 @pytest.mark.parametrize("transfer", [PQ, HLG])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from media_clips import cut_bytes, panning_pictures, write_film, write_video
@@ -213,3 +214,39 @@ def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path: Path) -> 
 
     assert shots.report.is_whole, shots.report.describe()
     np.testing.assert_allclose(shots.end_s, [1, 2])
+
+
+def test_a_sound_that_goes_on_does_not_hide_that_the_pictures_were_cut_off(tmp_path: Path) -> None:
+    film = write_film(
+        tmp_path / "film.mkv", panning_pictures(50), np.zeros(16_000 * 6), video_start_s=0, audio_start_s=0
+    )
+    data = bytearray(film.read_bytes())
+    place = data.index(b"00:00:02.0")  # the duration that Matroska's tags declare for the pictures
+    data[place : place + 8] = b"00:00:05"
+    film.write_bytes(data)
+    heard: list[int] = []
+
+    deaf, hearing = (
+        cut_into_shots(film, CutAt(25), listen=listen).report
+        for listen in (None, {1: lambda packet: heard.append(packet.size)})
+    )
+
+    assert sum(heard) > 0
+    assert hearing == deaf
+    assert hearing.lost_s == pytest.approx(3.0, abs=0.1)
+
+
+def test_one_time_stamp_that_leaps_ahead_does_not_scatter_those_after_it(tmp_path: Path) -> None:
+    film = tmp_path / "leap.mkv"
+    whole = write_video(tmp_path / "whole.mkv", panning_pictures(100), codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(str(whole)) as source, av.open(str(film), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(source.streams.video[0])):
+            if packet.size:
+                packet.pts = packet.pts + 10_000 if number == 50 else packet.pts  # ms
+                packet.stream = stream
+                target.mux(packet)
+
+    shots = cut_into_shots(film, CutAt(49))
+
+    np.testing.assert_allclose(shots.end_s, [49 * 0.04, 12 + 50 * 0.04], atol=0.011)

@@ -82,3 +82,11 @@ def test_an_encoding_that_is_none_is_refused(name: str) -> None:
 def test_an_encoding_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match=r"film\.srt is not in utf-8\."):
         decode_text("film.srt", FRENCH.encode("cp1252"), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "text"),
+    [("2_Turkish.srt", "cp1254", TURKISH), ("When.He.Was.Away.srt", "cp1252", FRENCH)],
+)
+def test_a_language_counts_only_at_the_end_of_a_name(name: str, encoding: str, text: str) -> None:
+    assert decode_text(name, write_srt(text).encode(encoding))[0] == write_srt(text)

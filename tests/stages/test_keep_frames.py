@@ -1,4 +1,4 @@
-"""Frames kept from the pass that finds the shots: the same ones as are sought, and what becomes of them."""
+"""Frames and sound kept from the pass that finds the shots: the same as are read later, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,10 @@ from PIL import Image
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
+from mediafm_cli.media import audio
 from mediafm_cli.media.frames import sample_frames
-from mediafm_cli.media.kept_frames import KeptFramesWriter, KeptFrom, frames_path, open_kept_frames
+from mediafm_cli.media.kept import KeptFrom, KeptWriter, kept_path
+from mediafm_cli.media.kept_frames import FramesWriter, open_kept_frames
 from mediafm_cli.stages import keep
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
 from mediafm_cli.stages.host import make_host
@@ -51,11 +53,15 @@ def sought(film: Path, shots: Shots, needs: Frames) -> list[np.ndarray]:
     return [frames for _, frames in sample_frames(film, spans_of(shots), needs, shots.video_stream)]
 
 
-def encode_video(store: Path, folder: Path | None = None) -> np.ndarray:
-    with make_host("video", preset="offline", options=["max_side=96"]) as host:
-        encode_title(store, host, EncodeSettings("video", media=folder))
+def encode(store: Path, modality: str, options: Sequence[str] = ()) -> np.ndarray:
+    with make_host(modality, preset="offline", options=options) as host:
+        encode_title(store, host, EncodeSettings(modality))
     with open_store(store) as opened:
-        return opened.encoding("video").vectors
+        return opened.encoding(modality).vectors
+
+
+def encode_video(store: Path) -> np.ndarray:
+    return encode(store, "video", ["max_side=96"])
 
 
 @pytest.fixture
@@ -147,14 +153,14 @@ def test_frames_of_shots_that_are_there_already_are_kept_later(films: list[Synth
     first, again = (segment_title(films[0].path, store, settings) for _ in range(2))
 
     assert (first.status, again.status) == ("written", "unchanged")
-    assert frames_path(store).exists()
+    assert kept_path(store).exists()
 
 
 def test_the_same_frames_give_the_same_bytes(films: list[SyntheticTitle], tmp_path: Path) -> None:
     for name in ("one", "two"):
         keep_frames(films[0].path, tmp_path / f"{name}.h5", SMALL)
 
-    assert frames_path(tmp_path / "one.h5").read_bytes() == frames_path(tmp_path / "two.h5").read_bytes()
+    assert kept_path(tmp_path / "one.h5").read_bytes() == kept_path(tmp_path / "two.h5").read_bytes()
 
 
 def test_what_was_kept_of_another_film_or_in_another_number_is_not_taken(
@@ -195,27 +201,27 @@ def test_a_damaged_picture_is_an_error_that_says_what_to_delete(
     store = tmp_path / "film.h5"
     shots = keep_frames(films[0].path, store, SMALL)
     start, end = spans_of(shots)[0]
-    put_into(frames_path(store), f"{start}_{end}_0.png", data)
+    put_into(kept_path(store), f"{start}_{end}_0.png", data)
 
-    with pytest.raises(MediaError, match=r"holds no kept frames that can be read.* Delete it: rm .*film\.frames\.zip"):
+    with pytest.raises(MediaError, match=r"holds nothing kept that can be read.* Delete it: rm .*film\.frames\.zip"):
         read_kept(store, shots, SMALL)
 
 
 def test_compressed_members_and_files_of_another_kind_are_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
     store = tmp_path / "film.h5"
     shots = keep_frames(films[0].path, store, SMALL)
-    put_into(frames_path(store), "", b"", compress=True)
+    put_into(kept_path(store), "", b"", compress=True)
 
     with pytest.raises(MediaError, match="not as it was written"):
         read_kept(store, shots, SMALL)
-    frames_path(store).write_bytes(b"no archive")
+    kept_path(store).write_bytes(b"no archive")
     with pytest.raises(MediaError, match="BadZipFile"):
         read_kept(store, shots, SMALL)
 
 
 def give_up(path: Path) -> None:
-    with KeptFramesWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
-        writer.add(0, 10, [np.zeros((4, 4, 3), np.uint8)])
+    with KeptWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
+        FramesWriter(writer).add(0, 10, [np.zeros((4, 4, 3), np.uint8)])
         raise InterruptedError
 
 
@@ -229,10 +235,10 @@ def test_nothing_is_left_of_frames_that_were_not_finished(tmp_path: Path) -> Non
 def test_two_processes_do_not_write_into_one_file(tmp_path: Path) -> None:
     path = tmp_path / "film.frames.zip"
 
-    with KeptFramesWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
+    with KeptWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
         with pytest.raises(MediaError, match="Another process is keeping frames"):
-            KeptFramesWriter(path, KeptFrom("ab" * 32, 0, 1))
-        writer.add(0, 10, [np.zeros((4, 4, 3), np.uint8)])
+            KeptWriter(path, KeptFrom("ab" * 32, 0, 1))
+        FramesWriter(writer).add(0, 10, [np.zeros((4, 4, 3), np.uint8)])
         writer.commit()
 
     with zipfile.ZipFile(path) as archive:
@@ -244,7 +250,7 @@ def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "film.frames.zip"
     (tmp_path / ".film.frames.zip.tmp").write_bytes(b"half a file" * 1000)
 
-    with KeptFramesWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
+    with KeptWriter(path, KeptFrom("ab" * 32, 0, 1)) as writer:
         writer.commit()
 
     with zipfile.ZipFile(path) as archive:
@@ -252,15 +258,20 @@ def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     assert path.stat().st_size < 1000
 
 
+@pytest.mark.parametrize("refused", ["frames.json", "0_"])
 def test_a_full_disk_is_blamed_on_nobody_and_leaves_nothing(
-    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    def fill_up(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    write = zipfile.ZipFile.writestr
 
-    monkeypatch.setattr(KeptFramesWriter, "add", fill_up)
+    def fill_up(archive: zipfile.ZipFile, member: zipfile.ZipInfo, data: bytes) -> None:
+        if member.filename.startswith(refused):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(archive, member, data)
 
-    with pytest.raises(MediaError, match=r"could not be kept\. No space left on device\. Make room"):
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fill_up)
+
+    with pytest.raises(MediaError, match=r"could not be written\. No space left on device\. Make room"):
         keep_frames(films[0].path, tmp_path / "film.h5", SMALL)
 
     assert list(tmp_path.iterdir()) == []
@@ -269,10 +280,92 @@ def test_a_full_disk_is_blamed_on_nobody_and_leaves_nothing(
 def test_an_encrypted_member_is_an_error_like_any_other_damage(films: list[SyntheticTitle], tmp_path: Path) -> None:
     store = tmp_path / "film.h5"
     shots = keep_frames(films[0].path, store, SMALL)
-    data = bytearray(frames_path(store).read_bytes())
+    data = bytearray(kept_path(store).read_bytes())
     data[6] |= 1  # the flag in the header of the first member, and in the directory at the end
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    frames_path(store).write_bytes(data)
+    kept_path(store).write_bytes(data)
 
-    with pytest.raises(MediaError, match=r"holds no kept frames that can be read\. RuntimeError: .*encrypted"):
+    with pytest.raises(MediaError, match=r"holds nothing kept that can be read\. RuntimeError: .*encrypted"):
         read_kept(store, shots, SMALL)
+
+
+@pytest.fixture
+def no_demuxing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sound has to come from the pass."""
+
+    def refuse(*arguments: object) -> Iterator[None]:
+        raise AssertionError(f"the film is demuxed: {arguments}")
+
+    monkeypatch.setattr(audio, "iterate_packets", refuse)
+
+
+def test_sound_that_was_kept_gives_the_same_bytes_and_is_not_demuxed_again(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    bare = {}
+    for name in ("bbb_480p_30s.mp4", "bbb_0_30_vp8.webm", "nasa_13013.mp4", "sintel_10s.mp4"):
+        segment_title(media / name, tmp_path / "bare" / f"{name}.h5")
+        bare[name] = encode(tmp_path / "bare" / f"{name}.h5", "audio")
+        keep_frames(media / name, tmp_path / f"{name}.h5", SMALL)
+
+    request.getfixturevalue("no_demuxing")
+    kept = {name: encode(tmp_path / f"{name}.h5", "audio") for name in bare}
+
+    assert [bool(vectors.any()) for vectors in bare.values()] == [True, True, True, False]
+    for name, vectors in bare.items():
+        np.testing.assert_array_equal(kept[name], vectors)
+
+
+def test_keeping_leaves_the_store_as_it_is(media: Path, tmp_path: Path) -> None:
+    film = tmp_path / "cut.mp4"
+    film.write_bytes((media / "fire2_vfr_rot180.mp4").read_bytes()[:-500_000])
+    segment_title(film, tmp_path / "bare.h5")
+
+    keep_frames(film, tmp_path / "kept.h5", SMALL)
+
+    assert (tmp_path / "kept.h5").read_bytes() == (tmp_path / "bare.h5").read_bytes()
+
+
+def test_the_summary_says_what_was_kept(media: Path, tmp_path: Path) -> None:
+    settings = SegmentSettings(keep_frames=SMALL)
+
+    spoken = segment_title(media / "nasa_13013.mp4", tmp_path / "spoken.h5", settings)
+    silent = segment_title(media / "sintel_10s.mp4", tmp_path / "silent.h5", settings)
+
+    assert spoken.summary.endswith("; 4 frames of each and the sound kept for encode")
+    assert silent.summary.endswith("; 4 frames of each kept for encode")
+
+
+def test_an_archive_of_the_first_version_is_made_again(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    store = tmp_path / "film.h5"
+    shots = keep_frames(films[0].path, store, SMALL)
+    with open_store(store) as opened:
+        old = {"format": "mediafm-frames", "version": 1, "media": opened.source.fingerprint, "video_stream": 0}
+    put_into(kept_path(store), "frames.json", json.dumps({**old, "count": 4, "max_side": 96}).encode())
+
+    outcome = segment_title(films[0].path, store, SegmentSettings(keep_frames=SMALL))
+
+    assert outcome.summary.endswith("4 frames of each kept for encode")
+    assert len(read_kept(store, shots, SMALL)) == len(shots.start_s)
+    assert encode(store, "audio").any()
+
+
+def test_shots_of_which_no_frame_decodes_are_remembered_and_counted(
+    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode_all_but_two(
+        path: Path, spans: list[tuple[int, int]], needs: Frames, stream: int
+    ) -> Iterator[tuple[int, np.ndarray | None]]:
+        for number, frames in sample_frames(path, spans, needs, stream):
+            yield number, None if number in (1, 2) else frames
+
+    store, settings = tmp_path / "film.h5", SegmentSettings(keep_frames=SMALL)
+    segment_title(films[0].path, store)
+    monkeypatch.setattr(keep, "sample_frames", decode_all_but_two)
+
+    first, again = (segment_title(films[0].path, store, settings) for _ in range(2))
+
+    assert first.summary.endswith("4 frames of each kept for encode; shots of which no frame decodes: 2")
+    assert (first.status, again.status) == ("written", "unchanged")
+    vectors = encode_video(store)
+    assert [bool(vector.any()) for vector in vectors[:4]] == [True, False, False, True]

@@ -1,0 +1,52 @@
+"""``segment`` with captions that lie in the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from caption_clips import ERASE, pop_on, send, write_captioned
+
+from mediafm_cli.errors import StaleError
+from mediafm_cli.stages.segment import segment_title
+from mediafm_cli.store.read import open_store
+
+TALK = {10: pop_on("Hello there"), 60: ERASE, 70: pop_on("[music]")}
+
+
+def test_they_are_read_in_the_one_pass_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100))
+    monkeypatch.setattr("mediafm_cli.media.captions.open_media", None)  # no second reading
+
+    segment_title(film, tmp_path / "film.h5")
+    again = segment_title(film, tmp_path / "film.h5")
+
+    with open_store(tmp_path / "film.h5") as store:
+        cues, shots = store.cues, store.shots
+    assert shots.captions == "stream:0"
+    assert shots.text.tolist() == ["Hello there\n[music]"]
+    assert cues.text.tolist() == ["Hello there", "[music]"]
+    assert cues.start_s.tolist() == pytest.approx([0.88, 3.2])
+    assert cues.end_s.tolist() == pytest.approx([2.4, 4.0])  # what is still shown ends with the film
+    assert cues.sound.tolist() == [False, True]
+    assert again.status == "unchanged"
+
+
+def test_what_is_not_read_is_said_and_kept(tmp_path: Path) -> None:
+    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100, kind=2))
+
+    outcome = segment_title(film, tmp_path / "film.h5")
+
+    assert outcome.notes == ("video stream 0 carries closed captions that are not read (only CC1 of CEA-608 is)",)
+    assert segment_title(film, tmp_path / "film.h5").status == "unchanged"
+
+
+def test_a_subtitle_file_that_is_gone_is_not_taken_for_what_the_film_holds(tmp_path: Path) -> None:
+    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100))
+    sidecar = tmp_path / "film.srt"
+    sidecar.write_text("1\n00:00:01,000 --> 00:00:02,000\nbeside\n")
+    segment_title(film, tmp_path / "film.h5")
+    sidecar.unlink()
+
+    with pytest.raises(StaleError, match="not that of the subtitles found now"):
+        segment_title(film, tmp_path / "film.h5")
