@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
+from mediafm_cli.evaluate.boundaries import Counts, count_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video
@@ -65,37 +65,36 @@ def main() -> None:
     choices = [
         replace(CutOptions(), **dict(zip(GRID, values, strict=True))) for values in itertools.product(*GRID.values())
     ]
-    scores: dict[str, list[list[CutScore]]] = {}  # of each source: of each choice: at tolerances 0, 1 and 2
+    scores: dict[str, list[list[Counts]]] = {}  # of each source: of each choice: at tolerances 0, 1 and 2
     for name, clip in truth.items():
         file, _, stream = name.partition("#stream")
         frames = read_frames(folder / file, int(stream) if stream else None)
         found = [find_cuts(frames, options) for options in choices]
-        counted = [[score_cuts(cuts, clip["hard_cuts"], tolerance) for tolerance in range(3)] for cuts in found]
-        before = scores.setdefault(source_of(file), [[CutScore(0, (), ())] * 3] * len(choices))
+        counted = [[count_cuts(cuts, clip["hard_cuts"], tolerance) for tolerance in range(3)] for cuts in found]
+        before = scores.setdefault(source_of(file), [[Counts()] * 3] * len(choices))
         scores[source_of(file)] = [
             [a + b for a, b in zip(*pair, strict=True)] for pair in zip(before, counted, strict=True)
         ]
     default = choices.index(CutOptions())
     print(f"{'source':<14}{'options chosen without it':<42}{'found':>6}{'false':>6}{'missed':>7}")
-    total = [CutScore(0, (), ())] * 3
+    total = [Counts()] * 3
     for source, own in scores.items():
         rest = [
-            sum((other[n][0] for name, other in scores.items() if name != source), CutScore(0, (), ()))
+            sum((other[n][0] for name, other in scores.items() if name != source), Counts())
             for n in range(len(choices))
         ]
-        best = choose([score.f1 for score in rest])
+        best = choose([score.f1 or 0.0 for score in rest])
         chosen = ", ".join(f"{name} {getattr(choices[best], name):g}" for name in GRID)
-        print(
-            f"{source:<14}{chosen:<42}{own[best][0].hits:>6}{len(own[best][0].false):>6}{len(own[best][0].missed):>7}"
-        )
+        print(f"{source:<14}{chosen:<42}{own[best][0].hits:>6}{own[best][0].false:>6}{own[best][0].missed:>7}")
         total = [a + b for a, b in zip(total, own[best], strict=True)]
     for title, counted in {
         "left out": total,
-        "with the defaults": [sum((own[default][t] for own in scores.values()), CutScore(0, (), ())) for t in range(3)],
+        "with the defaults": [sum((own[default][t] for own in scores.values()), Counts()) for t in range(3)],
     }.items():
         for tolerance, score in enumerate(counted):
-            counts = f"{score.hits} found, {len(score.false)} false, {len(score.missed)} missed"
-            rates = f"precision {score.precision:.3f}, recall {score.recall:.3f}, F1 {score.f1:.3f}"
+            counts = f"{score.hits} found, {score.false} false, {score.missed} missed"
+            shares = {"precision": score.precision, "recall": score.recall, "F1": score.f1}
+            rates = ", ".join(f"{name} {'–' if share is None else f'{share:.3f}'}" for name, share in shares.items())
             print(f"{title}, tolerance {tolerance}: {rates} ({counts})")
 
 

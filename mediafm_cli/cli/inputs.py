@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from mediafm_cli.errors import UsageError
@@ -30,6 +32,8 @@ MEDIA_SUFFIXES = (
 def find_inputs(given: Sequence[str], suffixes: tuple[str, ...], *, nul: bool = False) -> list[Path]:
     """Expand what was given on the command line; of a folder, the files with one of ``suffixes``, sorted by name.
 
+    The folders in a folder are not searched.
+
     Raises:
         UsageError: a path is not there, a folder or glob holds nothing, or nothing was given at all.
     """
@@ -49,18 +53,23 @@ def store_paths(titles: Sequence[Path], output: Path) -> dict[Path, Path]:
     """The store of each title: ``<title>.h5`` in the folder ``output``, or ``output`` itself if it ends in ``.h5``.
 
     Raises:
-        UsageError: two titles would share a store.
+        UsageError: two titles would share a store, or ``output`` is a file of another kind.
     """
     if output.suffix == ".h5" and not output.is_dir():
         if len(titles) > 1:
             raise UsageError(f"{len(titles)} titles cannot share the store {output}.", hint="Give a folder with -o.")
         return {titles[0]: output}
+    if output.exists() and not output.is_dir():
+        raise UsageError(
+            f"{output} is a file.", hint="Give -o a folder, or for a single title a name that ends in .h5."
+        )
     stores = {title: output / f"{title.stem}.h5" for title in titles}
     owners: dict[Path, Path] = {}
     for title, store in stores.items():
         other = owners.setdefault(store, title)
         if other != title:
-            raise UsageError(f"{other} and {title} would both become {store}.", hint="Give them different folders.")
+            hint = "Rename one of them, or give it alone with another -o."
+            raise UsageError(f"{other} and {title} would both become {store}.", hint=hint)
     return stores
 
 
@@ -73,6 +82,12 @@ def refuse_for_many(**options: Path | None) -> None:
             )
 
 
+def require_folder(folder: Path | None) -> None:
+    """Raise a UsageError if a folder of media files that was named is none."""
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", hint="Name the folder of the media files with --media.")
+
+
 def _from_stdin(nul: bool) -> list[str]:
     return [name for name in sys.stdin.read().split("\0" if nul else "\n") if name]
 
@@ -82,13 +97,15 @@ def _expand(name: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
         if not found:
-            raise UsageError(f"The folder {name} has no file that ends in {' '.join(suffixes)}.")
+            folders = any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
+            hint = f"Its subfolders are not searched; name them: {shlex.quote(str(path))}/*/" * folders
+            raise UsageError(f"The folder {name} has no file that ends in {' '.join(suffixes)}.", hint=hint)
         return found
     if path.exists() or not glob.has_magic(name):
         if not path.exists():
             raise UsageError(f"There is no {name}.")
         return [path]
-    found = sorted(map(Path, glob.glob(name, recursive=True)))
-    if not found:
+    matches = sorted(glob.glob(name, recursive=True))
+    if not matches:
         raise UsageError(f"Nothing matches {name}.")
-    return found
+    return chain.from_iterable(_expand(match, suffixes) for match in matches)

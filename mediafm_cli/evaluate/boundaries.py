@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mediafm_cli.evaluate.cut_score import pair_cuts
+from mediafm_cli.evaluate.cut_pairs import pair_cuts
 from mediafm_cli.evaluate.truth import Span, Truth
 
 TOLERANCES = (0, 1, 2)
@@ -141,13 +141,21 @@ def score_boundaries(found: Sequence[Found], truth: Truth) -> BoundaryScore:
         *_missed(truth.gradual, gradual_pairs, shown, "missed gradual"),
     ]
     return BoundaryScore(
-        {tolerance: _count_cuts(cuts, truth, tolerance) for tolerance in TOLERANCES},
+        {
+            tolerance: _count(truth.hard_cuts, cuts, _pair_cuts(cuts, truth.hard_cuts, tolerance), truth)
+            for tolerance in TOLERANCES
+        },
         _count(truth.gradual, gradual, gradual_pairs, truth),
         _count_any(found, truth),
         tuple(_iou(truth.gradual[row], gradual[place].span) for row, place in gradual_pairs.items()),
         len(stray) - len(wrong),
         tuple(sorted(mistakes, key=lambda mistake: mistake.frame)),
     )
+
+
+def count_cuts(found: Sequence[int], true: Sequence[int], tolerance: int = 0) -> Counts:
+    """Agreement of found with true frames of cuts, in a title without gradual transitions or ambiguous places."""
+    return Counts(len(true), len(found), len(pair_cuts(found, true, tolerance)))
 
 
 def match_spans(true: Sequence[Span], found: Sequence[Span]) -> dict[int, int]:
@@ -190,10 +198,6 @@ def _iou(one: Span, other: Span) -> float:
 def _pair_cuts(cuts: Sequence[Found], true: Sequence[Span], tolerance: int) -> dict[int, int]:
     """Place of each true cut that is a hit → place of the one found."""
     return pair_cuts([one.span.first for one in cuts], [cut.first for cut in true], tolerance)
-
-
-def _count_cuts(cuts: Sequence[Found], truth: Truth, tolerance: int) -> Counts:
-    return _count(truth.hard_cuts, cuts, _pair_cuts(cuts, truth.hard_cuts, tolerance), truth)
 
 
 def _count_any(found: Sequence[Found], truth: Truth) -> Counts:

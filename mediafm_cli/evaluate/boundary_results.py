@@ -6,22 +6,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mediafm_cli.evaluate.boundaries import CUT, TOLERANCES, Found, Mistake
-from mediafm_cli.evaluate.boundary_totals import Row, TitleScore, Totals
+from mediafm_cli.evaluate.boundary_totals import FEWEST_TITLES, Row, TitleScore, Totals
 from mediafm_cli.evaluate.truth import Span
 
-_HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % of F1")
+_HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % interval")
+_LEGEND = (
+    "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.\n"
+    f"95 % interval: of F1; there is none for fewer than {FEWEST_TITLES} titles."
+)
 _MISTAKES = ("title", "frame", "time", "mistake", "true", "found", "during", "sheet")
 
 
-def score_table(totals: Totals) -> str:
-    """Counts and percentages, aligned, with what they are counted by below."""
+def score_table(totals: Totals, *, legend: bool = True) -> str:
+    """Counts and percentages, aligned, with confusions below, and with ``legend`` what is counted by."""
     lines = align([_HEADINGS, *map(_cells, totals.rows)], left=1)
     mistakes = totals.mistakes
     confusions = ", ".join(f"{mistakes[kind]} {kind}" for kind in ("cut for gradual", "gradual for cut"))
-    notes = [
-        "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.",
-        f"Confusions, which count as false among their kind: {confusions}.",
-    ]
+    notes = [f"Confusions, which count as false among their kind: {confusions}."]
+    if legend:
+        notes.insert(0, _LEGEND)
     if totals.mean_iou is not None:
         notes.append(f"Mean IoU of the gradual transitions found: {totals.mean_iou:.2f}.")
     if totals.left_out:

@@ -33,7 +33,10 @@ _FORMATS = (
 # PyAV before 19 refuses a file with a tag that is not UTF-8, unless told what 19 always does.
 _LENIENT: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 MICROSECONDS = 1_000_000
-_SUPPORTED = "Supported are MP4, MOV, MKV, WebM, MPEG-TS, AVI and the other usual video and audio containers."
+_SUPPORTED = (
+    "Supported are MP4, MOV, MKV, WebM, MPEG-TS, AVI and the other usual video and audio containers. "
+    "Where one of these was cut off while it was copied, copy it again."
+)
 
 
 @dataclass(frozen=True)

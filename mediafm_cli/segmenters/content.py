@@ -27,14 +27,24 @@ class ContentSegmenter(Segmenter):
         """What may be set; the rest is in ``CutOptions`` and ``TransitionOptions``.
 
         Attributes:
-            contrast: least jump of a cut, as a share of the picture's contrast; lower finds more.
-            ratio: least jump of a cut, as a multiple of the mean jump of the four frames around it; lower finds more.
+            contrast: least jump of a cut, as a share of the picture's contrast, 0 to 1; lower finds more. Whatever the
+                share, a jump of less than 6 (of 255) is none, and one of 25 or more is enough.
+            ratio: least jump of a cut, as a multiple of the mean jump of the four frames around it, at least 1; lower
+                finds more.
             gradual: look for dissolves and fades too.
         """
 
         contrast: float = CutOptions.contrast
         ratio: float = CutOptions.ratio
         gradual: bool = True
+
+        def __post_init__(self) -> None:
+            if not 0 <= self.contrast <= 1:
+                raise ValueError(f"contrast is {self.contrast}; it must be from 0 to 1")
+            if self.ratio < 1:
+                raise ValueError(
+                    f"ratio is {self.ratio}; it must be 1 or more: no cut jumps less than what is around it"
+                )
 
     def detect(self, frames: Iterator[Thumbnail]) -> Iterator[Boundary]:
         cuts = CutFinder(CutOptions(contrast=self.options.contrast, ratio=self.options.ratio))

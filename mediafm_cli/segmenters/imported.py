@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from mediafm_cli.segmenters.cut_lists.entries import CutList
 from mediafm_cli.segmenters.cut_lists.placing import place_cuts
 from mediafm_cli.segmenters.cut_lists.reading import read_cut_list
 from mediafm_cli.segmenters.cut_lists.timecodes import parse_rate, snap_rate
+
+_TITLE = "{title}"
+_BRACES = re.compile(r"\{[^{}]*\}")
 
 
 class ImportSegmenter(Segmenter):
@@ -25,8 +29,12 @@ class ImportSegmenter(Segmenter):
         """What may be set.
 
         Attributes:
-            file: the list: ``.csv``, ``.json``, ``.edl`` or ``.otio``. ``{title}`` stands for the name of the media
-                file without its suffix.
+            file: the list. ``{title}`` stands for the name of the media file without its suffix. ``.csv``:
+                PySceneDetect's scenes, or a column frame, start_frame, time_s, start_s or timecode. ``.json``:
+                [58, 76], frames if all are whole numbers; [2.5, 4.0], seconds if one has a decimal point;
+                {"cuts_s": [seconds]}; {"hard_cuts": [frames], "gradual": [{"first": frame, "last": frame}]}; or
+                {"clips": {"film.mp4": any of these}}. ``.edl``: CMX 3600. ``.otio``: OpenTimelineIO. Frames count from
+                0.
             rate: frames a second of the list's time codes, such as 24 or 30000/1001; the title's own otherwise.
         """
 
@@ -55,7 +63,11 @@ class ImportSegmenter(Segmenter):
             raise UsageError(
                 what, hint="Name one with --opt file=cuts.csv, or one a title: --opt 'file=cuts/{title}.csv'"
             )
-        path = Path(self.options.file.replace("{title}", title.name)).expanduser()
+        path = Path(self.options.file.replace(_TITLE, title.name)).expanduser()
+        other = next((part for part in _BRACES.findall(self.options.file) if part != _TITLE), None)
+        if other and not path.exists():
+            hint = f"Write {_TITLE} for the name of the media file without its suffix."
+            raise UsageError(f"There is no list of cuts at {path}.", f"{other} stands for nothing.", hint)
         title_rate = None if title.frame_rate is None else snap_rate(title.frame_rate)
         rate = parse_rate(self.options.rate) if self.options.rate else None
         self._cuts, self._sha256 = read_cut_list(path, title.name, title_rate, rate)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mediafm_cli.errors import StaleError, StoreError, UsageError, command
 from mediafm_cli.model.fusion import MISSING, NORMALIZE, Normalize, fuse_shots
 from mediafm_cli.stages.outcome import Outcome
@@ -17,7 +19,7 @@ ORDER = ("video", "audio", "text")
 """MediaFM's order; other modalities follow by name."""
 
 LOUD = 0.9
-"""A modality that holds more of the energy than this drowns the others."""
+"""A modality that holds more of the energy than this, in shots that have others too, drowns them."""
 
 
 def fuse_title(
@@ -126,12 +128,19 @@ def _described(fused: Fused) -> str:
 
 
 def _warnings(fused: Fused) -> list[str]:
-    notes = []
-    for block, share in zip(fused.blocks, fused.energy_share, strict=True):
-        if len(fused.blocks) > 1 and share > LOUD:
-            notes.append(
-                f"{block.name} holds {share:.1%} of the energy and drowns the others; "
-                "give each modality the same say with --normalize per-modality"
-            )
     empty = int((~fused.present.any(axis=1)).sum())
-    return [*notes, f"{empty} shots have nothing in any modality; their vectors are zero"] if empty else notes
+    return _drowned(fused) + [f"{empty} shots have nothing in any modality; their vectors are zero"] * bool(empty)
+
+
+def _drowned(fused: Fused) -> list[str]:
+    """A modality that drowns those which are there beside it; where each has the same say, none does."""
+    energy = fused.vectors[fused.present.sum(axis=1) > 1].astype(np.float64) ** 2  # rows of norm 1
+    if fused.normalize == "per-modality" or not energy.any():
+        return []
+    shares = {block.name: float(energy[:, block.start : block.stop].sum() / energy.sum()) for block in fused.blocks}
+    return [
+        f"{name} holds {share:.1%} of the energy where others are present, and drowns them; "
+        "give each modality the same say with --normalize per-modality"
+        for name, share in shares.items()
+        if share > LOUD
+    ]

@@ -18,6 +18,7 @@ from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept_frames import KeptFrames, open_kept_frames
 from mediafm_cli.media.kept_sound import KeptSound, open_kept_sound
 from mediafm_cli.stages.metadata import metadata_text
+from mediafm_cli.store.inspect import source_places
 from mediafm_cli.store.schema import METADATA, Shots, Source
 
 
@@ -124,13 +125,12 @@ class Material:
 
 
 def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
-    """The media file that a store was made from: in ``folder``, where it was, or beside the store.
+    """The media file that a store was made from; ``source_places`` are looked at.
 
     Raises:
         MediaError: it is in none of these places, or it has changed.
     """
-    candidates = [folder / source.name] if folder else []
-    candidates += [store.parent / source.path, store.parent / source.name]
+    candidates = source_places(store, source, folder)
     for candidate in candidates:
         if candidate.is_file():
             if candidate.stat().st_size == source.size and fingerprint_file(candidate) == source.fingerprint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -30,11 +30,19 @@ _OTHER_FILE = "Give the truth of this very file: another cut, rate or encoding o
 _NAME_LENGTH = 50  # of a title in a file name: 255 bytes hold four times as many
 
 
-def score_stores(stores: Sequence[Path], truth: Path) -> list[TitleScore]:
-    """Score every title, or none: a sum over some of the titles would pass for the sum over all.
+@dataclass(frozen=True)
+class Scored:
+    """The titles that were scored, and, as ``MEDIA (STORE)``, those that the truth does not tell of."""
+
+    titles: tuple[TitleScore, ...]
+    without_truth: tuple[str, ...] = ()
+
+
+def score_stores(stores: Sequence[Path], truth: Path) -> Scored:
+    """Score every title of which the truth is known.
 
     Raises:
-        UsageError: a title has no truth, the truth is of another file, or it is no truth.
+        UsageError: no title has a truth, the truth is of another file, or it is no truth.
         StoreError: a store is not valid, or its boundaries are stale.
     """
     files = open_truth(truth)
@@ -45,21 +53,25 @@ def score_stores(stores: Sequence[Path], truth: Path) -> list[TitleScore]:
         )
     scored: list[TitleScore] = []
     without: list[str] = []
+    of_media: dict[str, Path] = {}
     for path in stores:
         with open_store(path) as store:
             found = files.of_title(store.title_id, store.source.name, store.shots.video_stream)
             if found is None:
                 without.append(f"{store.source.name} ({path})")
-            else:
-                scored.append(_score_title(store, found))
-    if without:
+                continue
+            title, first = _score_title(store, found), of_media.setdefault(store.source.fingerprint, path)
+        if first != path:
+            title = replace(title, notes=(*title.notes, f"it is of the same film as {first}, and both are counted"))
+        scored.append(title)
+    if not scored:
         looked = "by the name of the media file" if files.content else "for TITLE.truth.json and TITLE.json"
         raise UsageError(
             f"There is no truth about {', '.join(without)}.",
             f"{truth} was searched {looked}.",
-            "Add it, or leave these stores out.",
+            "Add it, or give other stores.",
         )
-    return scored
+    return Scored(tuple(scored), tuple(without))
 
 
 def _score_title(store: Store, found: TitleTruth) -> TitleScore:
@@ -84,7 +96,8 @@ def _score_title(store: Store, found: TitleTruth) -> TitleScore:
     edges_s = [*shots.start_s.tolist(), float(shots.end_s[-1])]
     times_s = np.interp([mistake.frame for mistake in score.mistakes], edges, edges_s)
     if found.passed_over:
-        notes.append(f"{', '.join(found.passed_over)}: of another stream than {shots.video_stream}, passed over")
+        names = ", ".join(found.passed_over)
+        notes.append(f"scored by its video stream {shots.video_stream}, and not by the truth about others: {names}")
     return TitleScore(
         store.title_id, store.path, store.source.name, frames, score, tuple(times_s.tolist()), tuple(notes)
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mediafm_cli.errors import StoreError
+from mediafm_cli.errors import MediaError, StaleError, StoreError, command
+from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.store.freshness import stale_parts
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import (
@@ -34,6 +35,7 @@ class GroupInfo:
         complete: nothing is left to do. ``stale``: the parts it was made from that changed since.
         made_by: the segmenter, encoder or model.
         summary: the rest in a line.
+        notes: what was said when it was made: damage, captions passed over.
     """
 
     place: str
@@ -41,6 +43,7 @@ class GroupInfo:
     stale: tuple[str, ...]
     made_by: str
     summary: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,31 @@ def describe_store(path: Path) -> StoreInfo:
         return StoreInfo(path, store.title_id, store.created_by, groups)
 
 
-def check_store(path: Path) -> list[StoreError]:
-    """Every fault of a store: one for each group that is damaged or stale; none where it is valid."""
+def check_store(path: Path, media_folder: Path | None = None) -> list[StoreError]:
+    """Every fault of a store: one for each group that is damaged or stale; none where it is valid.
+
+    The source is stale where the media file, as far as ``find_source`` finds it, is no longer the same.
+    """
     try:
         with open_store(path) as store:
             faults = [_fault(lambda: store.title_id)]
-            faults += [_fault(partial(_check, store, place)) for place in store.places]
+            faults += [_fault(partial(_check, store, place, media_folder)) for place in store.places]
             return [fault for fault in faults if fault]
     except StoreError as fault:
         return [fault]
+
+
+def find_source(store: Store, folder: Path | None = None) -> Path | None:
+    """A store's media file, changed or not; None where it is in none of its places."""
+    if "source" not in store:
+        return None
+    return next((media for media in source_places(store.path, store.source, folder) if media.is_file()), None)
+
+
+def source_places(store: Path, source: Source, folder: Path | None = None) -> list[Path]:
+    """Where a store's media file may lie, the likeliest first: in ``folder``, where it was, beside the store."""
+    named = [folder / source.name] if folder else []
+    return [*named, store.parent / source.path, store.parent / source.name]
 
 
 def _fault(read: Callable[[], object]) -> StoreError | None:
@@ -84,12 +103,28 @@ def _fault(read: Callable[[], object]) -> StoreError | None:
     return None
 
 
-def _check(store: Store, place: str) -> None:
+def _check(store: Store, place: str, media_folder: Path | None) -> None:
     group = store.read(place)
+    if isinstance(group, Source):
+        _check_source(store, media_folder)
     stale = stale_parts(store, _made_from(group))
     if stale:
         raise StoreError(
             f"{store.path}: {place} is stale.", f"It was made from {', '.join(stale)}, which changed since."
+        )
+
+
+def _check_source(store: Store, folder: Path | None) -> None:
+    media = find_source(store, folder)
+    try:
+        changed = media is not None and fingerprint_file(media) != store.source.fingerprint
+    except MediaError as error:
+        raise StoreError(f"{store.path} cannot be compared with its media file.", str(error)) from error
+    if changed:
+        raise StaleError(
+            f"{store.path}: source is stale.",
+            f"{media} has changed since it was segmented.",
+            f"Segment it again: {command('mediafm', 'segment', media, '-o', store.path, '--overwrite')}",
         )
 
 
@@ -99,8 +134,9 @@ def _made_from(group: Group) -> dict[str, str]:
 
 def _describe(store: Store, place: str, group: Group) -> GroupInfo:
     complete = group.complete if isinstance(group, Encoding) else True
-    made_by, summary = _made_by(group), _summary(place, group)
-    return GroupInfo(place, complete, tuple(stale_parts(store, _made_from(group))), made_by, summary)
+    notes = tuple(group.notes) if isinstance(group, Shots) else ()
+    stale = tuple(stale_parts(store, _made_from(group)))
+    return GroupInfo(place, complete, stale, _made_by(group), _summary(place, group), notes)
 
 
 def _made_by(group: Group) -> str:
@@ -123,8 +159,7 @@ def _summary(place: str, group: Group) -> str:
         case Shots():
             spoken = sum(bool(text) for text in group.text)
             source = f" from {group.captions}" if spoken else ""
-            notes = "".join(f"; {note}" for note in group.notes)
-            return f"{len(group.text)} to {group.end_s[-1]:.2f} s, {spoken} with text{source}{notes}"
+            return f"{len(group.text)} to {group.end_s[-1]:.2f} s, {spoken} with text{source}"
         case Boundaries():
             counts = Counter(group.kind[1:].tolist())
             return ", ".join(f"{counts[kind]} {kind}" for kind in BOUNDARIES if counts[kind]) or "none"

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from typed_commands import Mediafm
 
 from mediafm_cli.store.read import open_store
@@ -69,4 +70,51 @@ def test_titles_of_one_name_in_two_folders_are_refused_before_any_work(
 
     assert typed.code == 2
     assert f"{films[0].path} and {twin} would both become" in typed.err
+    assert "Rename one of them, or give it alone with another -o." in typed.err
+    assert not (tmp_path / "stores").exists()
+
+
+def test_subfolders_are_not_searched_and_that_is_said(mediafm: Mediafm, stores: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "my films").mkdir()
+    shutil.move(stores[0].parent, tmp_path / "my films" / "stores")
+
+    typed = mediafm("fuse", tmp_path / "my films")
+
+    assert typed.code == 2
+    assert f"Its subfolders are not searched; name them: '{tmp_path}/my films'/*/" in " ".join(typed.err.split())
+    assert worked_on(mediafm, f"{tmp_path}/my films/*/") == sorted(store.name for store in stores)
+
+
+def test_of_a_folder_with_none_nothing_is_suggested(mediafm: Mediafm, tmp_path: Path) -> None:
+    assert "subfolders" not in mediafm("fuse", tmp_path).err
+
+
+def test_an_output_that_is_a_file_is_refused(mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").touch()
+
+    typed = mediafm("segment", films[0].path, "-o", tmp_path / "film.mp4")
+
+    assert typed.code == 2
+    said = f"{tmp_path}/film.mp4 is a file. → Give -o a folder, or for a single title a name that ends in .h5."
+    assert said in " ".join(typed.err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--min-shot", "5", "--max-shot", "2"], "Give --max-shot 10 or more, or --min-shot 1 or less."),
+        (["--min-shot", "2", "--max-shot", "3.9"], "--max-shot 3.9 is less than twice --min-shot 2."),
+        (["--language", "englisch"], "'englisch' is no language. → Did you mean en?"),
+        (["--opt", "contrast=500"], "contrast is 500.0; it must be from 0 to 1."),
+        (["--opt", "contrast=-5"], "contrast is -5.0; it must be from 0 to 1."),
+        (["--opt", "ratio=0.9"], "ratio is 0.9; it must be 1 or more"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    options: list[str], said: str, mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    typed = mediafm("segment", films[0].path, "-o", tmp_path / "stores", *options)
+
+    assert typed.code == 2
+    assert said in " ".join(typed.err.split())
     assert not (tmp_path / "stores").exists()

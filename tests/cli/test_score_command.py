@@ -43,6 +43,7 @@ def test_verbose_tells_of_each_title(mediafm: Mediafm, stores: list[Path], truth
         "title_002.mp4",
         "3 titles",
     ]
+    assert typed.out.count("hard ±n: cuts at most n frames off.") == 1
 
 
 def test_records_for_programs(
@@ -110,15 +111,28 @@ def test_media_that_moved_is_a_warning_and_found_with_media(
     assert here.code == there.code == 0
 
 
-def test_a_title_without_truth_is_an_error_that_names_it(mediafm: Mediafm, stores: list[Path], truth: Path) -> None:
+def test_a_title_without_truth_is_left_out_and_named(
+    mediafm: Mediafm, stores: list[Path], truth: Path, films: list[SyntheticTitle]
+) -> None:
     clips = json.loads(truth.read_text())
     del clips["clips"]["title_001.mp4"]
     truth.write_text(json.dumps(clips))
 
-    typed = mediafm("score", *stores, "--truth", truth)
+    typed, records = (mediafm("score", *stores, "--truth", truth, *more) for more in ([], ["--json"]))
 
-    assert (typed.code, typed.out) == (2, "")
-    assert f"There is no truth about title_001.mp4 ({stores[1]})." in " ".join(typed.err.split())
+    total = next(record for record in map(json.loads, records.out.splitlines()) if "without_truth" in record)
+    assert typed.code == records.code == 0
+    assert typed.out.splitlines()[0] == f"2 of 3 titles, {films[0].frames + films[2].frames:,} frames"
+    assert f"{truth} does not tell of them: title_001.mp4 ({stores[1]})" in " ".join(typed.err.split())
+    assert (total["titles"], total["without_truth"]) == (2, [f"title_001.mp4 ({stores[1]})"])
+
+
+def test_where_nothing_is_mistaken_no_sheets_are_counted(
+    mediafm: Mediafm, stores: list[Path], truth: Path, tmp_path: Path
+) -> None:
+    typed = mediafm("score", stores[1], "--truth", truth, "-o", tmp_path / "misses")
+
+    assert typed.err == "score: no mistake, and so no contact sheet\n"
 
 
 def test_no_truth_at_all_is_named(mediafm: Mediafm, stores: list[Path], tmp_path: Path) -> None:

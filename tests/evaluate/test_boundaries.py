@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_cli.evaluate.boundaries import Counts, Found, Mistake, match_spans, score_boundaries
+from mediafm_cli.evaluate.boundaries import Counts, Found, Mistake, count_cuts, match_spans, score_boundaries
 from mediafm_cli.evaluate.truth import Span, Truth, parse_truth
 
 
@@ -38,6 +38,12 @@ def test_shares_by_hand_and_none_where_there_is_nothing_to_share() -> None:
     assert counts.f1 == pytest.approx(2 / (4 / 3 + 5 / 3))
     assert (nothing.precision, nothing.recall, nothing.f1) == (None, None, None)
     assert Counts(1, 2, 1) + Counts(3, 4, 2) == Counts(4, 6, 3)
+
+
+def test_frames_alone_are_counted_as_cuts_and_two_found_do_not_count_for_one_true() -> None:
+    assert count_cuts(found=[10, 20, 31, 40], true=[10, 30, 50], tolerance=1) == Counts(true=3, found=4, hits=2)
+    assert count_cuts([9, 11], [10], tolerance=1) == Counts(true=1, found=2, hits=1)
+    assert count_cuts([9], [10]) == Counts(true=1, found=1, hits=0)
 
 
 def test_mistakes_are_those_at_the_last_tolerance_and_shifted_cuts() -> None:

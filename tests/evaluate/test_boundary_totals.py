@@ -76,10 +76,10 @@ def test_the_table_is_aligned_and_has_counts_and_percentages() -> None:
     lines = score_table(add_up([title("film", [10, 21], [10, 20, 90])])).splitlines()
 
     assert lines[:4] == [
-        "          true  found  hits  missed  false  precision  recall      F1  95 % of F1",
-        "hard ±0      3      2     1       2      1     50.0 %  33.3 %  40.0 %           –",
-        "hard ±1      3      2     2       1      0    100.0 %  66.7 %  80.0 %           –",
-        "hard ±2      3      2     2       1      0    100.0 %  66.7 %  80.0 %           –",
+        "          true  found  hits  missed  false  precision  recall      F1  95 % interval",
+        "hard ±0      3      2     1       2      1     50.0 %  33.3 %  40.0 %              –",
+        "hard ±1      3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
+        "hard ±2      3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
     ]
     assert lines[4].split() == ["gradual", "0", "0", "0", "0", "0", "–", "–", "–", "–"]
 

@@ -11,8 +11,10 @@ import pytest
 from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
-from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
+from mediafm_cli.evaluate.boundaries import Counts, count_cuts
+from mediafm_cli.options import describe_options
 from mediafm_cli.segmenters.content import ContentSegmenter
+from mediafm_cli.segmenters.cuts import CutOptions
 
 Film = list[np.ndarray]
 FRAMES = 60
@@ -49,11 +51,11 @@ def blend(one: np.ndarray, other: np.ndarray, count: int) -> Film:
     return [((1 - share) * one + share * other).astype(np.uint8) for share in shares]
 
 
-def total(clips: dict[str, tuple[Film, dict]], tolerance: int, grade: str = "plain") -> CutScore:
-    score = CutScore(0, (), ())
+def total(clips: dict[str, tuple[Film, dict]], tolerance: int, grade: str = "plain") -> Counts:
+    score = Counts()
     for film, truth in clips.values():
         graded = [GRADES[grade](picture) for picture in film]
-        score += score_cuts(hard_cuts(graded), truth["hard_cuts"], tolerance)
+        score += count_cuts(hard_cuts(graded), truth["hard_cuts"], tolerance)
     return score
 
 
@@ -169,6 +171,28 @@ def test_boundaries_come_in_order_and_soon_after_their_frame() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_titles_of_hardly_any_frames_have_no_boundary(count: int) -> None:
     assert detect(still(1, count)) == []
+
+
+def test_the_help_tells_between_which_jumps_contrast_decides() -> None:
+    contrast = describe_options(ContentSegmenter.Options)[0]
+
+    assert f"a jump of less than {CutOptions.floor:g} (of 255) is none" in contrast.about
+    assert f"one of {CutOptions.ceiling:g} or more is enough" in contrast.about
+
+
+@pytest.mark.parametrize(
+    ("bound", "jump", "is_cut"), [(0.0, 5, False), (0.0, 7, True), (1.0, 24, False), (1.0, 26, True)]
+)
+def test_at_the_bounds_of_contrast_a_jump_decides_alone(bound: float, jump: int, is_cut: bool) -> None:
+    """Halves of 60 and 160, which have a standard deviation of 50, and then the same pictures lighter by ``jump``."""
+    picture = np.full((36, 64, 3), 60, np.uint8)
+    picture[18:] += 100
+    segmenter = ContentSegmenter(ContentSegmenter.Options(contrast=bound, gradual=False))
+    film = [picture] * FRAMES + [picture + np.uint8(jump)] * FRAMES
+
+    found = list(segmenter.detect(Thumbnail(number, 0.0, rgb) for number, rgb in enumerate(film)))
+
+    assert [boundary.frame for boundary in found] == [FRAMES] * is_cut
 
 
 def test_gradual_transitions_can_be_left_out() -> None:

@@ -148,6 +148,12 @@ REFUSED = {
     "json huge": ("cuts.json", f"[{'9' * 60}]", "Entry 1: no title is as long as that"),
     "json depth": ("cuts.json", "[" * 300 + "]" * 300, "It nests more than 200 levels deep"),
     "json great depth": ("cuts.json", "[" * 100_000, "It nests more than 200 levels deep"),
+    "list of objects": ("cuts.json", '[{"frame": 58}]', 'is not a number. Known are {"hard_cuts": [frames]'),
+    "seconds for frames": (
+        "cuts.json",
+        '{"hard_cuts": [2.5]}',
+        "[58, 76] of frames, where all are whole, or [2.5, 4.0]",
+    ),
     "shape": ("cuts.json", '{"shots": [1, 2]}', 'It holds no cuts. Known are {"hard_cuts": [frames]'),
     "number": ("cuts.json", "5", "It holds no cuts"),
     "text": ("cuts.json", '[5, "6"]', 'Entry 2: "6" is not a number'),
@@ -197,6 +203,13 @@ def test_time_codes_need_a_rate(tmp_path: Path) -> None:
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"There is no list of cuts at .*film\.csv"):
         import_cuts(tmp_path / "{title}.csv", FILM)
+
+
+def test_a_folder_is_no_list_and_one_a_title_is_suggested(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder, and no list of cuts") as caught:
+        import_cuts(tmp_path, FILM)
+
+    assert caught.value.hint == f"Name the list of each title in it: --opt 'file={tmp_path}/{{title}}.csv'"
 
 
 @pytest.mark.parametrize("suffix", reading.MAX_BYTES)

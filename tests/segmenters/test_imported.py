@@ -15,7 +15,7 @@ from imported_cuts import NOTHING, frames_of, import_cuts, steady
 from mediafm_cli.api import Boundary, Thumbnail, Title
 from mediafm_cli.errors import MediaError, StaleError, UsageError
 from mediafm_cli.media.shots import ShotRules
-from mediafm_cli.options import parse_options
+from mediafm_cli.options import describe_options, parse_options
 from mediafm_cli.segmenters.imported import ImportSegmenter
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.read import open_store
@@ -179,6 +179,22 @@ def test_title_in_the_option_is_the_name_of_the_title(tmp_path: Path) -> None:
     found = [frames_of(import_cuts(tmp_path / "{title}.csv", FILM, name=name)) for name in ("one", "two")]
 
     assert found == [[30], [60]]
+
+
+def test_what_stands_for_nothing_in_the_option_is_told_unless_a_file_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\{titel\} stands for nothing. Write \{title\}"):
+        import_cuts(tmp_path / "{titel}.csv", FILM)
+
+    (tmp_path / "{titel}.csv").write_text("frame\n30\n")
+
+    assert frames_of(import_cuts(tmp_path / "{titel}.csv", FILM)) == [30]
+
+
+@pytest.mark.parametrize("form", ["cuts_s", "hard_cuts", "gradual", "clips", "[58, 76]", "[2.5, 4.0]", "start_frame"])
+def test_the_option_tells_the_forms_of_a_list(form: str) -> None:
+    file, _ = describe_options(ImportSegmenter.Options)
+
+    assert form in file.about
 
 
 def test_no_list_at_all_is_refused_with_what_to_type() -> None:

@@ -11,7 +11,7 @@ import pytest
 from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
-from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
+from mediafm_cli.evaluate.boundaries import Counts, count_cuts
 from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.synthetic import HARD, PLAIN, SyntheticTitle, write_catalogue
 
@@ -52,11 +52,11 @@ def find_boundaries(path: Path) -> list[Boundary]:
     return list(ContentSegmenter().detect(frames))
 
 
-def score_hard_cuts(films: Detected, tolerance: int) -> CutScore:
-    total = CutScore(0, (), ())
+def score_hard_cuts(films: Detected, tolerance: int) -> Counts:
+    total = Counts()
     for film, boundaries in films:
         found = [boundary.frame for boundary in boundaries if boundary.kind == "cut"]
-        total += score_cuts(found, film.cuts, tolerance)
+        total += count_cuts(found, film.cuts, tolerance)
     return total
 
 
@@ -68,7 +68,7 @@ def test_hard_cuts_of_synthetic_films_are_found(detected: tuple[str, Detected], 
 
     print(
         f"{difficulty} films, tolerance {tolerance}: F1 {found.f1:.3f} "
-        f"({found.hits} found, {len(found.false)} false, {len(found.missed)} missed)"
+        f"({found.hits} found, {found.false} false, {found.missed} missed)"
     )
     assert found.f1 >= 0.96, found
 

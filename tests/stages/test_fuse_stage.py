@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mediafm_cli.cli.app import app
 from mediafm_cli.errors import MediafmError, StaleError, StoreError, UsageError
+from mediafm_cli.model.fusion import Normalize
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
 from mediafm_cli.stages.fuse import fuse_title
 from mediafm_cli.stages.host import make_host
@@ -132,9 +133,27 @@ def test_a_modality_with_more_than_nine_tenths_of_the_energy_is_warned_of_until_
 
     assert f"energy: video {share}, audio" in outcome.summary  # l² / (l² + 1) of unit rows made l times as long
     assert [note.partition(";")[0] for note in outcome.notes] == (
-        [f"video holds {share} of the energy and drowns the others"] * (loudness > 3)
+        [f"video holds {share} of the energy where others are present, and drowns them"] * (loudness > 3)
     )
     assert fuse_title(store, normalize="per-modality", overwrite=True).notes == ()
+
+
+@pytest.mark.parametrize("normalize", ["none", "per-modality"])
+def test_a_modality_that_most_shots_have_alone_drowns_nothing_there(normalize: Normalize, store: Path) -> None:
+    def keep_the_first_sound(contents: Contents) -> Contents:
+        video, audio = contents.encoding("video"), contents.encoding("audio")
+        rows = [of.vectors / np.linalg.norm(of.vectors, axis=1, keepdims=True) for of in (video, audio)]
+        first = np.arange(len(rows[1])) == 0
+        heard = replace(audio, vectors=np.where(first[:, None], rows[1], 0), present=first)
+        contents = contents.with_group("encodings/video", replace(video, vectors=rows[0]))
+        return contents.with_group("encodings/audio", heard)
+
+    update_store(store, keep_the_first_sound)
+
+    outcome = fuse_title(store, modalities=["video", "audio"], normalize=normalize)
+
+    assert "energy: video 91.7%, audio 8.3%" in outcome.summary  # of 6 shots: 5.5 and 0.5
+    assert outcome.notes == ()
 
 
 def test_one_modality_alone_drowns_nothing(store: Path) -> None:

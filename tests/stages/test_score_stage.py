@@ -14,7 +14,7 @@ from PIL import Image
 
 from mediafm_cli.errors import StaleError, UsageError
 from mediafm_cli.evaluate.boundaries import Counts, Found, Mistake
-from mediafm_cli.evaluate.boundary_totals import add_up
+from mediafm_cli.evaluate.boundary_totals import TitleScore, add_up
 from mediafm_cli.evaluate.truth import Span
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.display import Picture, read_display
@@ -41,6 +41,13 @@ def write_truth(folder: Path, cuts: list[int], gradual: list[tuple[int, int]], *
     return path
 
 
+def score_titles(stores: list[Path], truth: Path) -> tuple[TitleScore, ...]:
+    """The titles that are scored, none of them without a truth."""
+    scored = score_stores(stores, truth)
+    assert scored.without_truth == ()
+    return scored.titles
+
+
 def change(store: Path, place: str, **fields: object) -> None:
     def put(before: Contents | None) -> Contents:
         assert before is not None
@@ -50,7 +57,7 @@ def change(store: Path, place: str, **fields: object) -> None:
 
 
 def test_boundaries_of_a_store_are_held_against_the_truth(store: Path, tmp_path: Path) -> None:
-    (title,) = score_stores([store], write_truth(tmp_path, [72, 109, 150], [(30, 40)], frames=180))
+    (title,) = score_titles([store], write_truth(tmp_path, [72, 109, 150], [(30, 40)], frames=180))
 
     assert title.score.hard == {0: Counts(3, 3, 1), 1: Counts(3, 3, 2), 2: Counts(3, 3, 2)}
     assert title.score.gradual == Counts(1, 1, 1)
@@ -63,7 +70,7 @@ def test_boundaries_of_a_store_are_held_against_the_truth(store: Path, tmp_path:
 def test_a_shot_that_was_divided_for_its_length_is_not_scored(store: Path, tmp_path: Path) -> None:
     change(store, "boundaries", kind=np.array(["start", "gradual", "cut", "split", "cut"], dtype=object))
 
-    (title,) = score_stores([store], write_truth(tmp_path, [72, 144], [(30, 40)]))
+    (title,) = score_titles([store], write_truth(tmp_path, [72, 144], [(30, 40)]))
 
     assert (title.score.hard[0], title.score.any_kind) == (Counts(2, 2, 2), Counts(3, 3, 3))
     assert title.score.mistakes == ()
@@ -72,7 +79,7 @@ def test_a_shot_that_was_divided_for_its_length_is_not_scored(store: Path, tmp_p
 def test_without_boundaries_each_shot_begins_with_a_cut_and_that_is_said(store: Path, tmp_path: Path) -> None:
     update_store(store, lambda before: before.without({"boundaries"}))  # type: ignore[union-attr]
 
-    (title,) = score_stores([store], write_truth(tmp_path, [36, 72, 108, 144], []))
+    (title,) = score_titles([store], write_truth(tmp_path, [36, 72, 108, 144], []))
 
     assert title.score.hard[0] == Counts(4, 4, 4)
     assert title.notes == (
@@ -106,7 +113,7 @@ def test_the_truth_of_another_file_is_refused(truth: dict, said: str, store: Pat
     assert caught.value.hint.startswith("Give the truth of this very file")
 
 
-def test_titles_without_truth_are_named_and_none_is_scored(store: Path, tmp_path: Path) -> None:
+def test_where_no_title_has_a_truth_they_are_named(store: Path, tmp_path: Path) -> None:
     (tmp_path / "truth").mkdir()
 
     with pytest.raises(UsageError) as caught:
@@ -114,6 +121,17 @@ def test_titles_without_truth_are_named_and_none_is_scored(store: Path, tmp_path
 
     assert caught.value.what == f"There is no truth about film.mp4 ({store})."
     assert caught.value.why == f"{tmp_path / 'truth'} was searched for TITLE.truth.json and TITLE.json."
+
+
+def test_a_film_that_is_scored_twice_is_said(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    write_truth(tmp_path / "truth", [72], []).rename(tmp_path / "truth" / "film.json")
+    other = shutil.copy(store, tmp_path / "other.h5")
+
+    first, second = score_titles([store, other], tmp_path / "truth")
+
+    assert first.notes == ()
+    assert second.notes == (f"it is of the same film as {store}, and both are counted",)
 
 
 def test_the_truth_about_one_title_is_not_for_two(store: Path, tmp_path: Path) -> None:
@@ -130,16 +148,16 @@ def test_the_stream_that_was_read_decides_which_truth_is_taken(store: Path, tmp_
     path = tmp_path / "cuts.json"
     path.write_text(json.dumps({"clips": clips}))
 
-    (title,) = score_stores([store], path)
+    (title,) = score_titles([store], path)
 
     assert title.score.hard[0] == Counts(1, 3, 1)
-    assert title.notes == ("film.mp4#stream0: of another stream than 3, passed over",)
+    assert title.notes == ("scored by its video stream 3, and not by the truth about others: film.mp4#stream0",)
 
 
 def test_synthetic_films_are_scored_by_the_truth_beside_them(
     films: list[SyntheticTitle], fused_stores: list[Path]
 ) -> None:
-    totals = add_up(score_stores(fused_stores, films[0].truth.parent))
+    totals = add_up(score_titles(fused_stores, films[0].truth.parent))
 
     assert totals.rows[0].counts.true == sum(len(film.cuts) for film in films)
     assert totals.rows[0].counts.f1 == 1.0
@@ -151,7 +169,7 @@ def test_real_films_are_scored_and_the_opening_fade_is_not_asked_for(media: Path
         segment_title(media / name, tmp_path / f"{Path(name).stem}.h5", SegmentSettings()).store for name in names
     ]
 
-    totals = add_up(score_stores(stores, media / "cuts.json"))
+    totals = add_up(score_titles(stores, media / "cuts.json"))
 
     assert [row.counts.true for row in totals.rows] == [2, 2, 2, 1, 3]
     assert totals.rows[2].counts.f1 == 1.0
@@ -188,7 +206,7 @@ def scored_film(films: list[SyntheticTitle], folder: Path, *, beside: int) -> tu
     store = segment_title(films[0].path, folder / "film.h5").store
     cuts = list(films[0].cuts)
     cuts[1] += beside
-    (title,) = score_stores([store], write_truth(folder, cuts, []))
+    (title,) = score_titles([store], write_truth(folder, cuts, []))
     return title, cuts
 
 
@@ -224,7 +242,7 @@ def test_missing_media_is_a_note(films: list[SyntheticTitle], tmp_path: Path) ->
 
 
 def test_sheets_end_at_the_limit_and_no_two_have_one_name(store: Path, tmp_path: Path) -> None:
-    (title,) = score_stores([store], write_truth(tmp_path, [10, 20, 30], [], frames=180))
+    (title,) = score_titles([store], write_truth(tmp_path, [10, 20, 30], [], frames=180))
 
     named = name_sheets([title, title, title], 11)
 
@@ -235,7 +253,7 @@ def test_sheets_end_at_the_limit_and_no_two_have_one_name(store: Path, tmp_path:
 
 
 def test_names_of_sheets_are_short_enough_for_any_file_system(store: Path, tmp_path: Path) -> None:
-    (title,) = score_stores([store], write_truth(tmp_path, [10], []))
+    (title,) = score_titles([store], write_truth(tmp_path, [10], []))
 
     named = name_sheets([replace(title, title_id="夜" * 250)], 50)
 

@@ -295,7 +295,7 @@ def an_encoding_that_is_not_complete(bench: Bench) -> Act:
 
 MIXTURES: dict[Callable[[Bench], Act], tuple[type[MediafmError], str]] = {
     a_film_that_changed_since_it_was_segmented: (MediaError, "mp4 is not the file that .*h5 was segmented from"),
-    another_film_under_the_same_name: (StaleError, "made from another file, title_000.mp4"),
+    another_film_under_the_same_name: (StaleError, "made from .*title_000.mp4, which has changed since"),
     half_an_encoding_by_an_encoder_that_changed: (StaleError, "encodings/text .*Mine has changed since.*fine-tuned"),
     titles_encoded_with_other_options: (StaleError, "not fused like the other titles.*audio was made by audio.logmel"),
     titles_with_other_blocks: (StaleError, "not fused like the other titles.*the blocks are video, text, not video, a"),

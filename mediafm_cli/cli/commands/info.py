@@ -32,3 +32,5 @@ def info(stores: shared.Stores, null: shared.Nul = False, json: shared.Json = Fa
             state += f"STALE ({', '.join(group.stale)} changed), " * bool(group.stale)
             made_by = f", by {group.made_by}" * bool(group.made_by)
             console.result(f"  {group.place:<{width}}  {state}{group.summary}{made_by}")
+            for note in group.notes:
+                console.result(f"  {'':<{width}}  note: {note}")

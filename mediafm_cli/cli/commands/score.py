@@ -10,7 +10,7 @@ import typer
 
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
-from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
+from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs, require_folder
 from mediafm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,15 +44,18 @@ def score(
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     if output and output.is_file():
         raise UsageError(f"{output} is a file.", hint="Name a folder for the pictures with -o.")
+    require_folder(media)
     from mediafm_cli.evaluate.boundary_results import mistake_record, mistake_table, score_record, score_table
     from mediafm_cli.evaluate.boundary_totals import add_up
     from mediafm_cli.stages.score import score_stores
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
-    titles = score_stores(paths, truth)
-    totals = add_up(titles)
+    scored = score_stores(paths, truth)
+    titles, totals = scored.titles, add_up(scored.titles)
     if output:
         output.mkdir(parents=True, exist_ok=True)  # before the first result: where it fails, there is none
+    if scored.without_truth:
+        console.warn(f"left out, since {truth} does not tell of them: {', '.join(scored.without_truth)}")
     for title in titles:
         for note in title.notes:
             console.warn(f"{title.store}: {note}")
@@ -60,11 +63,13 @@ def score(
             names = {"title_id": title.title_id, "store": str(title.store), "media": title.media}
             console.record("score.title", **names, **score_record(add_up([title])), notes=list(title.notes))
         elif verbose and len(titles) > 1:
-            console.result(f"{title.media}, {title.frames:,} frames\n\n{score_table(add_up([title]))}\n")
+            console.result(f"{title.media}, {title.frames:,} frames\n\n{score_table(add_up([title]), legend=False)}\n")
     if json:
-        console.record("score.total", titles=totals.titles, **score_record(totals))
+        left_out = list(scored.without_truth)
+        console.record("score.total", titles=totals.titles, **score_record(totals), without_truth=left_out)
     else:
-        counted = "1 title" if totals.titles == 1 else f"{totals.titles} titles"
+        of = f" of {len(paths)}" * bool(scored.without_truth)
+        counted = f"{totals.titles}{of} title{'s' * (len(paths) > 1)}"
         console.result(f"{counted}, {totals.frames:,} frames\n\n{score_table(totals)}")
     drawn = _draw_sheets(console, titles, output, media, sheets) if output else [{} for _ in titles]
     if json:
@@ -93,7 +98,8 @@ def _draw_sheets(
                 console.warn(f"{title.store}: {written.note}")
     of_this_run = {Path(path).name for paths in drawn for path in paths.values()}
     mistakes = sum(len(title.score.mistakes) for title in titles)
-    console.say(f"score: contact sheets in {output}: {len(of_this_run)} of {mistakes}")
+    drawn_of = f"contact sheets in {output}: {len(of_this_run)} of {mistakes}"
+    console.say(f"score: {drawn_of if mistakes else 'no mistake, and so no contact sheet'}")
     if mistakes > most:
         console.warn(f"only the first {most} of {mistakes} mistakes were drawn; --sheets {mistakes} draws all of them")
     others = sorted({path.name for path in output.glob("*.png")} - of_this_run)

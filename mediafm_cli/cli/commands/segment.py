@@ -10,6 +10,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import MEDIA_SUFFIXES, find_inputs, refuse_for_many, store_paths
+from mediafm_cli.errors import UsageError
 
 
 def segment(
@@ -18,7 +19,9 @@ def segment(
     segmenter: Annotated[str, typer.Option(help="What finds the cuts; see mediafm plugins list.")] = "content",
     opt: shared.Opt = [],  # noqa: B006 - Typer copies it
     min_shot: Annotated[float, typer.Option(min=0, help="Seconds; a shorter shot joins the one before.")] = 0.15,
-    max_shot: Annotated[float | None, typer.Option(min=0.04, help="Seconds; a longer shot is split evenly.")] = None,
+    max_shot: Annotated[
+        float | None, typer.Option(min=0.04, help="Seconds, twice --min-shot or more; a longer shot is split evenly.")
+    ] = None,
     subtitles: shared.Subtitles = None,
     language: Annotated[str | None, typer.Option(help="Languages of the subtitles, best first: en or pt,es.")] = None,
     subtitle_encoding: Annotated[str | None, typer.Option(help="Of subtitle files. Default: found out.")] = None,
@@ -45,6 +48,7 @@ def segment(
     """
     from mediafm_cli.api import Frames
     from mediafm_cli.cli.segmenting import segment_titles
+    from mediafm_cli.media.languages import parse_languages
     from mediafm_cli.media.shots import ShotRules
     from mediafm_cli.media.text_encoding import require_encoding
     from mediafm_cli.stages.segment import SegmentSettings
@@ -56,6 +60,13 @@ def segment(
         refuse_for_many(subtitles=subtitles, metadata=metadata)
     if subtitle_encoding is not None:
         require_encoding(subtitle_encoding)
+    parse_languages(language)
+    if max_shot is not None and max_shot < 2 * min_shot:
+        raise UsageError(
+            f"--max-shot {max_shot:g} is less than twice --min-shot {min_shot:g}.",
+            "A shot that is a little longer is split in halves, which would be too short.",
+            f"Give --max-shot {2 * min_shot:g} or more, or --min-shot {max_shot / 2:g} or less.",
+        )
     settings = SegmentSettings(
         segmenter,
         opt,

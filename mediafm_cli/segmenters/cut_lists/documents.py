@@ -12,7 +12,8 @@ from mediafm_cli.segmenters.cut_lists.entries import CutList, Entry, check_entri
 _MAX_DEPTH = 200
 _MAX_NUMBER = 1 << 52
 _SHAPES = (
-    'Known are {"hard_cuts": [frames], "gradual": [{"first": …, "last": …}]}, {"cuts_s": [seconds]}, and [numbers].'
+    'Known are {"hard_cuts": [frames], "gradual": [{"first": …, "last": …}]}, {"cuts_s": [seconds]}, and a list: '
+    "[58, 76] of frames, where all are whole, or [2.5, 4.0] of seconds."
 )
 
 
@@ -114,7 +115,7 @@ def _by_first(entry: Entry) -> float:
 
 def _read_numbers(path: Path, numbers: Any, name: str, of: str, *, whole: bool) -> Iterator[Entry]:
     if not isinstance(numbers, list):
-        raise refuse(path, f"{name.strip()}{of}", "it must be a list of numbers")
+        raise refuse(path, f"{name.strip()}{of}", "it must be a list of numbers", _SHAPES)
     for place, number in enumerate(numbers, 1):
         where = f"{name}entry {place}{of}"
         value = _read_number(path, number, where, whole=whole)
@@ -145,9 +146,8 @@ def _leave_out_fades(entries: tuple[Entry, ...], fades: Mapping[str, str]) -> tu
 
 def _read_number(path: Path, number: Any, where: str, *, whole: bool) -> float:
     if isinstance(number, bool) or not isinstance(number, int if whole else int | float):
-        raise refuse(
-            path, where, f"{json.dumps(number)[:40]} is not {'the number of a frame' if whole else 'a number'}"
-        )
+        wanted = "the number of a frame" if whole else "a number"
+        raise refuse(path, where, f"{json.dumps(number)[:40]} is not {wanted}", _SHAPES)
     if isinstance(number, int) and abs(number) > _MAX_NUMBER:
         raise refuse(path, where, "no title is as long as that")
     return float(number)

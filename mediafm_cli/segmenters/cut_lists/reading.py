@@ -32,6 +32,9 @@ def read_cut_list(path: Path, title: str, title_rate: Fraction | None, rate: Fra
         UnavailableError: it needs a library that is not installed.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        hint = f"Name the list of each title in it: --opt 'file={path}/{{title}}.csv'"
+        raise UsageError(f"{path} is a folder, and no list of cuts.", hint=hint)
     if suffix not in MAX_BYTES:
         known = ", ".join(MAX_BYTES)
         raise UsageError(f"{path} is no list of cuts that can be read.", f"Known are {known}.", "Convert it to one.")

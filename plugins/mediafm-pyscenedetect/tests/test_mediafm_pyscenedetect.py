@@ -39,7 +39,7 @@ from scenedetect.detector import FlashFilter
 
 from mediafm_cli.api import Segmenter, Thumbnail
 from mediafm_cli.errors import UnavailableError, UsageError
-from mediafm_cli.evaluate.cut_score import CutScore, score_cuts
+from mediafm_cli.evaluate.boundaries import Counts, count_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video
@@ -475,12 +475,12 @@ def test_hard_cuts_of_real_films_are_found(media: Path) -> None:
     ``SceneManager`` with ``AdaptiveDetector()`` and the ``pyav`` reader finds 22 of 24 hard cuts of these clips, and 2
     that are none (PySceneDetect 0.7.2; without the one stream that this reader cannot choose): an F1 of .917.
     """
-    total = CutScore(0, (), ())
+    total = Counts()
     for name, clip in json.loads((media / "cuts.json").read_text())["clips"].items():
         file, _, stream = name.partition("#stream")
         found = frames_of(Adaptive(), read_film(media / file, int(stream) if stream else None))
         changing = {frame for g in clip["gradual"] for frame in range(g["first"] - 2, g["last"] + 3)}
-        total += score_cuts([frame for frame in found if frame not in changing], clip["hard_cuts"])
+        total += count_cuts([frame for frame in found if frame not in changing], clip["hard_cuts"])
 
     assert total.recall >= 0.9, total
     assert total.f1 >= 0.91, total

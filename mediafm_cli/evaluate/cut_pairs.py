@@ -1,53 +1,10 @@
-"""How well found cuts agree with true ones."""
+"""Which found cut is which true one."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-
-@dataclass(frozen=True)
-class CutScore:
-    """Agreement of found with true boundaries.
-
-    Attributes:
-        hits: true boundaries that were found.
-        missed, false: frames of those that were not found, and of those found that are not true.
-    """
-
-    hits: int
-    missed: tuple[int, ...]
-    false: tuple[int, ...]
-
-    @property
-    def precision(self) -> float:
-        """Share of what was found that is true; 1 where nothing was found."""
-        return _share(self.hits, self.hits + len(self.false))
-
-    @property
-    def recall(self) -> float:
-        """Share of what is true that was found; 1 where there was nothing to find."""
-        return _share(self.hits, self.hits + len(self.missed))
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return _share(2 * self.hits, 2 * self.hits + len(self.missed) + len(self.false))
-
-    def __add__(self, other: CutScore) -> CutScore:
-        """Counts of two titles together."""
-        return CutScore(self.hits + other.hits, self.missed + other.missed, self.false + other.false)
-
-
-def score_cuts(found: Sequence[int], truth: Sequence[int], tolerance: int = 0) -> CutScore:
-    """Agreement of found with true frames, paired by ``pair_cuts``."""
-    pairs = pair_cuts(found, truth, tolerance)
-    hits = set(pairs.values())
-    missed = sorted(frame for row, frame in enumerate(truth) if row not in pairs)
-    false = sorted(frame for place, frame in enumerate(found) if place not in hits)
-    return CutScore(len(pairs), tuple(missed), tuple(false))
 
 
 def pair_cuts(found: Sequence[int], truth: Sequence[int], tolerance: int = 0) -> dict[int, int]:
@@ -94,7 +51,3 @@ class _Pairing(NamedTuple):
 def _keep_better(best: dict[int, _Pairing], passed: int, pairing: _Pairing) -> None:
     if passed not in best or pairing.rank() > best[passed].rank():
         best[passed] = pairing
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 1.0
