@@ -56,6 +56,15 @@ def fetch_file(name: str, *files: str, revision: str | None = None) -> Path:
     raise _unavailable(name, f"Missing in {folder}: {' or '.join(files)}.", revision)
 
 
+def fetch_folder(name: str, *files: str, revision: str | None = None, **options: Any) -> Path:
+    """The folder with those of ``files`` that a folder or repository has; arguments and errors as for ``fetch_model``.
+
+    Args:
+        options: of ``huggingface_hub.snapshot_download``.
+    """
+    return _fetch(name, revision, files, **options)
+
+
 def load_config(folder: Path) -> Any:
     """The configuration of a transformers model, by the class that transformers has for its type.
 
@@ -170,7 +179,7 @@ def sha256_of_file(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+def _fetch(name: str, revision: str | None, patterns: Sequence[str], **options: Any) -> Path:
     """The folder ``name``, or that of the hub's cache once it has the files of these patterns."""
     from huggingface_hub import snapshot_download
 
@@ -183,7 +192,7 @@ def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     if folder.exists() or name.startswith((".", "/", "~")) or not 0 < name.count("/") < 2:
         raise UnavailableError(f"There is no folder {name}.", "Neither can it be the name of a repository on the hub.")
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), **options))
     except _hub_errors() as error:
         wanted = patterns[0] if len(patterns) == 1 else "config.json, model.safetensors"
         why = f"{wanted}: not on this machine, and {_reason(error)}."

@@ -41,7 +41,9 @@ Normalize = Annotated[
     Literal["none", "per-modality"], typer.Option(help="per-modality: make each one a unit vector before it is fused.")
 ]
 MaxSteps = Annotated[int, typer.Option("--max-steps", min=1, help="Optimiser steps.")]
-Model = Annotated[Path, typer.Option("--model", metavar="FOLDER", help="A model folder, made by pretrain.")]
+Model = Annotated[
+    Path, typer.Option("--model", metavar="MODEL", help="A folder that pretrain has made, or hf-hub:OWNER/NAME.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", min=1, envvar="MEDIAFM_JOBS", help="Films decoded at once. Default: one for four cores."),

@@ -2,71 +2,154 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediafm_cli.cli.console import Console
+from mediafm_cli.errors import MediafmError, UsageError
 
 if TYPE_CHECKING:
+    from mediafm_cli.model.config import ModelConfig
+    from mediafm_cli.model.title import Layout
     from mediafm_cli.train.config import TrainConfig
+    from mediafm_cli.train.distributed import Shard
     from mediafm_cli.train.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A shape, and what of it was chosen otherwise.
+
+    Attributes:
+        given: fields of ``ModelConfig``; None for those that the size or the recipe decides.
+    """
+
+    recipe: str = "modality-wise"
+    size: str = "tiny"
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def config(self, layout: Layout) -> ModelConfig:
+        """The model for vectors of ``layout``. A width of its own has heads of its own, 64 wide."""
+        from mediafm_cli.model.config import SIZES, ModelConfig, Size
+        from mediafm_cli.train.config import find_recipe
+
+        given = {name: value for name, value in self.given.items() if value is not None}
+        size = SIZES[self.size]
+        shape = Size(given.get("hidden", size.hidden), given.get("layers", size.layers))
+        fields = {"hidden": shape.hidden, "layers": shape.layers, "heads": max(1, shape.heads)}
+        return ModelConfig(layout, **{**fields, **find_recipe(self.recipe).model, **given})
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """What to compute with; see ``train.loop.Engine``."""
+
+    device: str = "auto"
+    shard: Shard = "none"
+    workers: int | None = None
+    compile: bool = False
 
 
 def train(
     stores: Sequence[Path],
     folder: Path,
     settings: TrainConfig,
-    shape: Mapping[str, Any],
+    model: ModelChoice,
+    engine: EngineChoice,
     console: Console,
     *,
-    device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
-) -> None:
-    """Pretrain on ``stores`` and leave the model in ``folder``. ``shape`` holds fields of ``ModelConfig``."""
-    from mediafm_cli.device import find_device
-    from mediafm_cli.model.config import ModelConfig
-    from mediafm_cli.stages.outcome import Progress
-    from mediafm_cli.train.catalogue import open_catalogue
-    from mediafm_cli.train.loop import pretrain
+    tensorboard: bool = False,
+) -> bool:
+    """Pretrain on ``stores`` and leave the model in ``folder``. Of several processes, the first one speaks.
 
+    Args:
+        tensorboard: also write the curves into the folder for TensorBoard.
+
+    Returns:
+        Whether the run came to its end. SIGTERM leaves checkpoints only.
+    """
+    from mediafm_cli.cli.watching import loss_curve, require_tensorboard, view, write_events
+    from mediafm_cli.device import find_device
+    from mediafm_cli.model.config import count_parameters
+    from mediafm_cli.train.catalogue import open_catalogue
+    from mediafm_cli.train.distributed import PeerError
+    from mediafm_cli.train.loop import Engine, pretrain
+    from mediafm_cli.train.run_folder import LOSS_CURVE, METRICS, TENSORBOARD
+
+    if tensorboard:
+        require_tensorboard()
+    if not is_first():
+        console = Console(quiet=True, results=False)
     catalogue = open_catalogue(stores)
-    config = ModelConfig(catalogue.layout, **shape)
-    where = find_device(device)
+    config = model.config(catalogue.layout)
+    where = find_device(engine.device)
     shots = f"{sum(len(title) for title in catalogue.titles)} shots of {catalogue.layout.width} numbers"
     count = len(catalogue.titles)
     console.say(f"pretrain: {count} {'title' if count == 1 else 'titles'}, {shots}, on {where}")
+    console.detail(
+        f"pretrain: {config.layers} layers of {config.hidden}, {count_parameters(config):,} numbers to learn"
+    )
     if count == 1:
         console.warn("a single title leaves none to validate on; how well the model generalises stays unknown")
     if dry_run:
         console.say(f"pretrain: would write {folder}")
-        return
-    with console.progress("pretrain") as progress:
+        return True
+    with ExitStack() as stack:
+        watchers = [stack.enter_context(view(console))]
+        if is_first():
+            watchers.append(stack.enter_context(loss_curve(folder / METRICS, folder / LOSS_CURVE)))
+        if tensorboard and is_first():
+            watchers.append(stack.enter_context(write_events(folder / TENSORBOARD)))
 
         def watch(metrics: Metrics) -> None:
-            progress(Progress(metrics.step, metrics.steps, "steps"))
-            if metrics.validation:
-                found = metrics.validation
-                cosines = ", ".join(f"{name} {cosine:.3f}" for name, cosine in found.cosine.items())
-                console.say(
-                    f"pretrain: step {metrics.step}: loss {metrics.loss:.4f}; held out: loss {found.loss:.4f}, "
-                    f"cosine {cosines}; skill over the mean {found.skill_over_mean:+.3f}, "
-                    f"over the neighbour {found.skill_over_neighbour:+.3f}"
-                )
+            for watcher in watchers:
+                watcher(metrics)
 
-        result = pretrain(
-            catalogue.titles, config, settings, folder, resume=resume, overwrite=overwrite, device=where, progress=watch
-        )
-    if result.resumed_from == result.steps:
+        try:
+            result = pretrain(
+                catalogue.titles,
+                config,
+                settings,
+                folder,
+                recipe=model.recipe,
+                resume=resume,
+                overwrite=overwrite,
+                engine=Engine(where, engine.shard, engine.workers, engine.compile),
+                progress=watch,
+            )
+        except KeyboardInterrupt:
+            console.say(f"pretrain {folder}: stopped; the same command with --resume goes on")
+            raise
+        except MediafmError as error:
+            if os.environ.get("LOCAL_RANK", "0") != "0" and not isinstance(error, PeerError | UsageError):
+                Console().fail(error)  # only this process has it
+            raise
+    if result.kept is None:
+        console.say(f"pretrain {folder}: stopped after {result.steps} steps; the same command with --resume goes on")
+    elif result.resumed_from == result.steps:
         console.say(f"pretrain {folder}: unchanged: {result.steps} steps are done already")
     else:
         resumed = f", {result.resumed_from} of them before" if result.resumed_from else ""
-        console.say(f"pretrain {folder}: written: {result.steps} steps{resumed}, last loss {result.losses[-1]:.4f}")
+        best = "" if result.kept == result.steps else f"; the best on the held-out titles was step {result.kept}, kept"
+        console.say(
+            f"pretrain {folder}: written: {result.steps} steps{resumed}, last loss {result.losses[-1]:.4f}{best}"
+        )
     if console.as_json:
         import dataclasses
 
         validation = dataclasses.asdict(result.validation) if result.validation else None
-        fields = {"model": str(folder), "steps": result.steps, "resumed_from": result.resumed_from}
+        fields = {"model": str(folder), "steps": result.steps, "kept": result.kept, "resumed_from": result.resumed_from}
         console.record("pretrain", **fields, loss=result.losses[-1] if result.losses else None, validation=validation)
+    return result.kept is not None
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"

@@ -120,8 +120,9 @@ def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], lis
     """The titles that the model never learned from, and those that it did, by name or by content."""
     learned = [title for title in config.training.titles if title.split == "train"]
     names, contents = {title.title_id for title in learned}, {title.fingerprint for title in learned}
-    seen = [title for title in catalogue.titles if title.title_id in names or title.fingerprint in contents]
-    return [title for title in catalogue.titles if title not in seen], seen
+    titles = [title.load() for title in catalogue.titles]
+    seen = [title for title in titles if title.title_id in names or title.fingerprint in contents]
+    return [title for title in titles if title not in seen], seen
 
 
 def _predictors(model: MediaFM, seen: Sequence[Title], device: torch.device | str, seed: int) -> Iterator[Predictor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from mediafm_cli.model.baselines import copied_neighbours
 from mediafm_cli.model.batch import collate
+from mediafm_cli.model.msm import hide_shots
 from mediafm_cli.model.title import Block, Title
 from mediafm_cli.model.transformer import MediaFM
 
@@ -73,8 +74,9 @@ def predict_hidden(model: MediaFM, title: Title, hidden: np.ndarray) -> np.ndarr
     for start in range(0, len(title), size):
         window = title.window(start, start + size)
         mask = hidden[start : start + size]
-        output = model(collate([window], model.config, [mask]).to(model.device))
-        found.append(output.predicted[0].float().cpu().numpy()[mask])
+        masks = hide_shots(mask, len(model.config.layout.blocks))
+        output = model(collate([window], model.config, [masks]).to(model.device))
+        found.append(output.predicted.float().cpu().numpy())
     return np.concatenate(found)
 
 
@@ -86,7 +88,7 @@ def without_modality(title: Title, block: Block, column: int) -> Title:
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     present = title.present.copy()
     present[:, column] = False
-    return Title(title.title_id, unit, present, title.metadata, title.fingerprint)
+    return replace(title, vectors=unit, present=present)
 
 
 def _copy_block(block: Block) -> Predict:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mediafm_cli.model.title import Title
+from mediafm_cli.model.title import Block, Title
 
 
 def mean_vector(titles: Iterable[Title]) -> np.ndarray:
@@ -16,6 +16,19 @@ def mean_vector(titles: Iterable[Title]) -> np.ndarray:
         total = total + title.vectors.sum(axis=0, dtype=np.float64)  # [D]
         count += int(title.vectors.any(axis=1).sum())
     return (total / max(count, 1)).astype(np.float32)
+
+
+def copied_blocks(vectors: np.ndarray, masked: np.ndarray, blocks: Sequence[Block]) -> np.ndarray:
+    """Each hidden block copied from the nearest shot where it is visible; float32 [n, D], zero where nothing is hidden.
+
+    Args:
+        vectors: float32 [n, D]. masked: bool [n, m].
+    """
+    copies = np.zeros(vectors.shape, np.float32)
+    for column, block in enumerate(blocks):
+        own = slice(block.start, block.stop)
+        copies[masked[:, column], own] = copied_neighbours(vectors[:, own], masked[:, column])
+    return copies
 
 
 def copied_neighbours(vectors: np.ndarray, masked: np.ndarray) -> np.ndarray:

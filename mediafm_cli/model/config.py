@@ -1,9 +1,10 @@
-"""The shape of the transformer, and the layout of the vectors that it was made for."""
+"""The shape of the transformer, what it is told, and the layout of the vectors that it was made for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.title import Layout
@@ -13,13 +14,33 @@ MAX_HIDDEN = 1 << 14
 MAX_LAYERS = 256
 MAX_SHOTS = 1 << 16
 
+Position = Literal["learned", "rotary", "time"]
+Projection = Literal["linear", "per-modality"]
+Missing = Literal["zero", "null-token", "masked"]
+Layer = Literal["output", "hidden"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """A named shape. Heads are 64 wide, as in BERT."""
+
+    hidden: int
+    layers: int
+
+    @property
+    def heads(self) -> int:
+        return self.hidden // 64
+
+
+SIZES = {"tiny": Size(256, 4), "small": Size(512, 6), "base": Size(768, 12), "large": Size(1024, 24)}
+"""``base`` and ``large`` are BERT's; ``tiny`` is what 2 CPU cores train in minutes."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that decides the shape of the weights. Stored with them.
+    """Everything that decides the shape of the weights and how they are used. Stored with them.
 
-    MediaFM does not disclose its depth and width. The defaults are a size that 2 CPU cores train in minutes, close to
-    BaSSL (2022), which models masked shots with 2 layers of 768.
+    MediaFM discloses neither depth nor width, nor what it does about absent modalities.
     """
 
     layout: Layout
@@ -27,11 +48,25 @@ class ModelConfig:
     layers: int = 4
     heads: int = 4  # attention heads a layer; they divide hidden
     max_shots: int = 512  # shots of one sequence, MediaFM's number; [CLS] and [GLOBAL] come on top
-    dropout: float = 0.1  # BERT's: on the embeddings and on what each layer adds
+    dropout: float = 0.1  # BERT's: on the embeddings and on what each layer adds; none on attention weights
+    position: Position = "rotary"  # learned: a vector a place; rotary: by the shot's number; time: by its seconds
+    projection: Projection = "linear"  # per-modality: each block made a unit vector first, so that none is loud
+    missing: Missing = "null-token"  # of an absent modality: nothing, a learned vector, or the one of masked blocks
+    global_token: bool = True  # whether [GLOBAL] stands beside [CLS]
+    layer: Layer = "output"  # that embed returns: in the space of the fused vectors, or the state before it
 
     def __post_init__(self) -> None:
         for fault in self._faults():
             raise TrainingError(f"The model cannot be built: {fault}.", hint="Change the model's settings.")
+
+    @property
+    def prefix(self) -> int:
+        """Tokens before the shots: [CLS], and [GLOBAL] where there is one."""
+        return 1 + self.global_token
+
+    @property
+    def head_width(self) -> int:
+        return self.hidden // self.heads
 
     def _faults(self) -> Iterator[str]:
         """Bounds that no sensible model meets come first: a config may come from a stranger."""
@@ -48,7 +83,20 @@ class ModelConfig:
             yield f"layers is {self.layers}; 1 to {MAX_LAYERS} are possible"
         if self.heads < 1 or self.hidden % self.heads:
             yield f"{self.heads} heads do not divide hidden {self.hidden}"
+        elif self.position != "learned" and self.head_width % 2:
+            yield f"position {self.position} turns pairs of numbers, and a head has {self.head_width}"
         if not 1 <= self.max_shots <= MAX_SHOTS:
             yield f"max_shots is {self.max_shots}; 1 to {MAX_SHOTS} are possible"
         if not 0 <= self.dropout < 1:
             yield f"dropout is {self.dropout}; it is a share, 0 or more and less than 1"
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """The numbers that a model of ``config`` learns, without building it."""
+    h, width, blocks = config.hidden, config.layout.width, len(config.layout.blocks)
+    block = 4 * (h * h + h) + (8 * h * h + 5 * h) + 4 * h  # attention, feed-forward, two norms
+    tokens = 1 + blocks + (blocks if config.missing == "null-token" else 0)  # [CLS], masked blocks, absent ones
+    positions = config.prefix + config.max_shots if config.position == "learned" else 0
+    ends = (width * h + h) + (h * width + width) + 2 * h  # projections in and out, last norm
+    metadata = (config.layout.metadata_dim + 1) * h if config.layout.metadata_dim else 0
+    return config.layers * block + ends + (tokens + positions) * h + (metadata + h if config.global_token else 0)

@@ -51,6 +51,7 @@ class TrainingRecord:
         recipe: the name of the objective.
         steps: optimiser steps done; 0 for a model that was never trained.
         settings: the fields of the ``TrainConfig``.
+        validation: how it did on the titles that it never learned from, at that step; None where it was not asked.
         titles: every title, and the side on which it stood. Only ``validation`` titles were never learned from.
         versions: the packages it ran on, for the record.
     """
@@ -61,6 +62,7 @@ class TrainingRecord:
     settings: Mapping[str, Any]
     titles: tuple[TitleRecord, ...]
     versions: Mapping[str, str]
+    validation: Mapping[str, Any] | None = None
 
     def title_ids(self, split: Literal["train", "validation"]) -> tuple[str, ...]:
         return tuple(title.title_id for title in self.titles if title.split == split)
@@ -78,23 +80,27 @@ class FolderConfig:
 
 
 def save_model(
-    folder: Path, model: MediaFM, training: TrainingRecord, beside: Mapping[str, bytes] | None = None
+    folder: Path,
+    config: ModelConfig,
+    weights: Mapping[str, Tensor],
+    training: TrainingRecord,
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write the model into ``folder``, which is made where it is missing, and the files of ``beside`` with it.
+    """Write a model into ``folder``, which is made where it is missing, and the files of ``beside`` with it.
 
     ``config.json`` comes last: a crash before leaves files that ``load_model`` refuses together, never a wrong model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    said = _said(model.config, training)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    said = _said(config, training)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     # One key only: safetensors writes several in a random order.
-    weights = save_tensors(tensors, metadata={"config_sha256": _sha256(said)})
-    files = {WEIGHTS: weights, **(beside or {})}
+    content = save_tensors(tensors, metadata={"config_sha256": _sha256(said)})
+    files = {WEIGHTS: content, **(beside or {})}
     for name, content in files.items():
         write_atomically(folder / name, content)
     hashes = {name: _sha256(content) for name, content in files.items()}
-    config = FolderConfig(FORMAT, FORMAT_VERSION, model.config, training, hashes)
-    write_atomically(folder / CONFIG, (json.dumps(to_json(config), indent=1) + "\n").encode())
+    record = FolderConfig(FORMAT, FORMAT_VERSION, config, training, hashes)
+    write_atomically(folder / CONFIG, (json.dumps(to_json(record), indent=1) + "\n").encode())
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> MediaFM:
@@ -107,7 +113,9 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> MediaFM:
     if config.training.steps == 0:
         hint = f"Train it: mediafm pretrain STORES -o {folder}"
         raise TrainingError(f"{folder} holds a model that was never trained.", "It has done 0 steps.", hint)
-    return read_weights(folder, config).to(device).eval()
+    model = read_weights(folder, config).to(device).eval()
+    model.record = config.training
+    return model
 
 
 def read_config(folder: Path) -> FolderConfig:

@@ -1,69 +1,181 @@
-"""Masked Shot Modelling: hide 20 % of the shots, and be judged by the cosine distance to what was there.
+"""Masked Shot Modelling: hide part of a title, and be judged by the cosine distance to what was there.
 
-Source: MediaFM (Netflix Technology Blog, 23 February 2026). A shot that shows nothing, whose vector is zero, has no
-direction: it is never masked and never a target, and stays in the sequence as what it is.
+Sources: MediaFM (Netflix Technology Blog, 23 February 2026) hides 20 % of the shots and compares whole fused vectors.
+Hiding modalities one by one, with a loss for each, is ours; spans are SpanBERT's (Joshi et al. 2020), and to show some
+of what is asked for, or something else in its place, is BERT's (Devlin et al. 2019, section 3.1). A block that is
+absent or zero has no direction: it is never a target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mediafm_cli.model.batch import Batch
-from mediafm_cli.model.title import Block
+from mediafm_cli.errors import UsageError
+from mediafm_cli.model.batch import Batch, Masks
+from mediafm_cli.model.title import Block, Title
+
+Loss = Literal["vector", "blocks"]
+
+BERT_MASKED, BERT_SWAPPED = 0.8, 0.1
+"""Of what is asked for: hidden, and replaced by something else; the rest is shown as it is."""
 
 
-def choose_masked(vectors: np.ndarray, ratio: float, generator: np.random.Generator) -> np.ndarray:
-    """Draw the shots of one sequence to mask: ``ratio`` of those that show something, at least one.
+@dataclass(frozen=True)
+class Objective:
+    """What is hidden, and what it is compared with.
+
+    Attributes:
+        mask_ratio: share of the shots hidden whole. ``modality_mask_ratio``: of the modalities of the other shots, each
+            drawn for itself. ``mask_span``: mean number of shots in a row that are hidden whole.
+        mask_by: ``"mask"`` hides all that is asked for; ``"bert"`` eight tenths of it, and swaps one tenth.
+        loss: ``"vector"`` compares fused vectors; ``"blocks"`` each modality for itself, and takes the mean over them.
+        visible_weight: how much a block counts that is not hidden; 0 for hidden ones only.
+    """
+
+    mask_ratio: float = 0.15
+    modality_mask_ratio: float = 0.2
+    mask_span: float = 1.0
+    mask_by: Literal["mask", "bert"] = "mask"
+    loss: Loss = "blocks"
+    visible_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise UsageError(f"These settings cannot be used: {fault}.")
+
+    def _faults(self) -> Iterator[str]:
+        for name in ("mask_ratio", "modality_mask_ratio"):
+            if not 0 <= getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}; it is a share, 0 or more and less than 1"
+        if self.mask_ratio == self.modality_mask_ratio == self.visible_weight == 0:
+            yield "nothing is masked, so there is nothing to learn"
+        if not 1 <= self.mask_span < float("inf"):
+            yield f"mask_span is {self.mask_span}, and must be 1 or more"
+        if not 0 <= self.visible_weight < 1:
+            yield f"visible_weight is {self.visible_weight}; it is a share, 0 or more and less than 1"
+
+
+MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector")
+"""The objective as it is published."""
+
+
+def draw_masks(window: Title, blocks: Sequence[Block], objective: Objective, generator: np.random.Generator) -> Masks:
+    """Draw what is hidden of one sequence; at least one block of it, where any has a direction."""
+    targets = _with_direction(window, blocks)  # [n, m]
+    shots = np.flatnonzero(targets.any(axis=1))
+    masked = np.zeros(targets.shape, bool)
+    whole = _draw_shots(len(shots), objective, generator)
+    masked[shots[whole]] = True
+    if objective.modality_mask_ratio:
+        masked |= targets & (generator.random(targets.shape) < objective.modality_mask_ratio)
+    if len(shots) and not (masked & targets).any():
+        masked[generator.choice(shots)] = True
+    weights = np.where(masked, 1.0, objective.visible_weight) * targets
+    if objective.mask_by == "mask":
+        return Masks(masked, weights)
+    return _as_bert(masked, weights, shots, generator)
+
+
+def hide_shots(hidden: np.ndarray, blocks: int) -> Masks:
+    """Hide the shots of ``hidden``, bool [n], as a whole, and ask for all of them, whatever they showed."""
+    masked = np.repeat(hidden[:, None], blocks, axis=1)
+    return Masks(masked, masked.astype(np.float64))
+
+
+def _draw_shots(count: int, objective: Objective, generator: np.random.Generator) -> np.ndarray:
+    """Which of ``count`` shots are hidden whole: ``mask_ratio`` of them, in spans; at least one, if any at all."""
+    if not objective.mask_ratio or not count:
+        return np.zeros(0, int)
+    wanted = min(count, max(1, round(objective.mask_ratio * count)))
+    if objective.mask_span == 1:
+        return generator.choice(count, wanted, replace=False)
+    chosen = np.zeros(count, bool)
+    while (missing := wanted - int(chosen.sum())) > 0:
+        length = min(missing, int(generator.geometric(1 / objective.mask_span)))
+        first = int(generator.integers(count - length + 1))
+        chosen[first : first + length] = True
+    return np.flatnonzero(chosen)
+
+
+def _as_bert(masked: np.ndarray, weights: np.ndarray, shots: np.ndarray, generator: np.random.Generator) -> Masks:
+    """Show a tenth of the hidden shots, or of their hidden modalities, as they are, and swap a tenth."""
+    fate = np.repeat(generator.random((len(masked), 1)), masked.shape[1], axis=1)
+    partly = masked & ~masked.all(axis=1, keepdims=True)
+    fate[partly] = generator.random(int(partly.sum()))
+    rows = np.arange(len(masked))[:, None]
+    others = generator.choice(shots, (len(masked), 1)) if len(shots) else rows
+    swapped = masked & (fate >= BERT_MASKED) & (fate < BERT_MASKED + BERT_SWAPPED)
+    return Masks(masked & (fate < BERT_MASKED), weights, np.where(swapped, others, rows))
+
+
+def _with_direction(window: Title, blocks: Sequence[Block]) -> np.ndarray:
+    """bool [n, m]: the blocks that are present and not zero."""
+    parts = (np.asarray(window.vectors[:, block.start : block.stop]) for block in blocks)
+    energy = np.stack([np.einsum("nd,nd->n", part, part) for part in parts], axis=1)  # [n, m]
+    return (energy > 0) & window.present
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Cosine distances of a batch, summed; sums of several batches add up.
+
+    Attributes:
+        sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
+        cosines, counts: [m]: sum of the cosines by modality over hidden blocks, and how many these are.
+    """
+
+    sums: Tensor
+    cosines: Tensor
+    counts: Tensor
+
+
+def term_weights(batch: Batch, loss: Loss) -> Tensor:
+    """How much is asked of a batch, term by term: [terms]; of several batches, the sum."""
+    weights = _weights(batch)
+    return weights.amax(dim=-1).sum()[None] if loss == "vector" else weights.sum(dim=0)
+
+
+def measure(predicted: Tensor, batch: Batch, blocks: Sequence[Block], loss: Loss) -> Distances:
+    """Compare what was predicted with what was there.
 
     Args:
-        vectors: float32 [n, D].
-
-    Returns:
-        bool [n]; all False where every vector is zero.
+        predicted: [K, D], the target rows of the batch.
     """
-    candidates = np.flatnonzero(vectors.any(axis=1))
-    count = min(len(candidates), max(1, round(ratio * len(candidates))))
-    masked = np.zeros(len(vectors), bool)
-    masked[generator.choice(candidates, count, replace=False)] = True
-    return masked
+    weights = _weights(batch)  # [K, m]
+    predicted = predicted.float()
+    truth = batch.vectors if batch.target_rows is None else batch.vectors.index_select(0, batch.target_rows)  # [K, D]
+    widths = [block.stop - block.start for block in blocks]
+    pairs = zip(predicted.split(widths, dim=-1), truth.split(widths, dim=-1), strict=True)
+    cosines = torch.stack([functional.cosine_similarity(*pair, dim=-1) for pair in pairs], dim=-1)  # [K, m]
+    if loss == "vector":
+        whole = functional.cosine_similarity(predicted, truth, dim=-1)  # [K]
+        sums = ((1 - whole) * weights.amax(dim=-1)).sum()[None]
+    else:
+        sums = ((1 - cosines) * weights).sum(dim=0)
+    hidden = weights == 1  # [K, m]
+    return Distances(sums, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
 
 
-def msm_loss(predicted: Tensor, batch: Batch) -> Tensor:
-    """Mean over the masked shots of 1 − cos(predicted, original): a scalar, zero where nothing is masked.
-
-    Args:
-        predicted: [B, n, D].
-    """
-    distance = 1 - functional.cosine_similarity(predicted, batch.vectors, dim=-1)  # [B, n]
-    return (distance * batch.masked).sum() / batch.masked.sum().clamp(min=1)
+def mean_distance(sums: Tensor, weights: Tensor) -> Tensor:
+    """The loss: each term's mean distance, averaged over the terms of which anything is asked; a scalar."""
+    asked = weights > 0
+    return (sums / weights.clamp(min=1e-9) * asked).sum() / asked.sum().clamp(min=1)
 
 
-@torch.no_grad()
-def block_cosines(predicted: Tensor, batch: Batch, blocks: Sequence[Block]) -> tuple[Tensor, Tensor]:
-    """Per block, the sum of cosines over the masked shots that have the modality, and how many they are.
-
-    Args:
-        predicted: [B, n, D].
-
-    Returns:
-        sums, counts: [m] each. Sums, so that batches add up.
-    """
-    sums, counts = [], []
-    for column, block in enumerate(blocks):
-        target = batch.vectors[..., block.start : block.stop]  # [B, n, d]
-        counted = batch.masked & batch.present[..., column] & target.any(dim=-1)  # [B, n]
-        cosine = functional.cosine_similarity(predicted[..., block.start : block.stop], target, dim=-1)  # [B, n]
-        sums.append((cosine * counted).sum())
-        counts.append(counted.sum())
-    return torch.stack(sums), torch.stack(counts)
-
-
-def mean_cosines(sums: Tensor, counts: Tensor, blocks: Sequence[Block]) -> dict[str, float]:
-    """Mean cosine by modality; a modality that no masked shot has is left out."""
-    pairs = zip(blocks, sums.tolist(), counts.tolist(), strict=True)
+def mean_cosines(cosines: Tensor, counts: Tensor, blocks: Sequence[Block]) -> dict[str, float]:
+    """Mean cosine by modality; a modality of which nothing was hidden is left out."""
+    pairs = zip(blocks, cosines.tolist(), counts.tolist(), strict=True)
     return {block.name: total / count for block, total, count in pairs if count}
+
+
+def _weights(batch: Batch) -> Tensor:
+    if batch.weights is None:
+        raise ValueError("nothing is asked of this batch")
+    return batch.weights

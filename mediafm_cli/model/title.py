@@ -87,6 +87,7 @@ class Title:
         title_id: its name in errors and in the record of a training run.
         vectors: float32 [n, D], fused; unit rows, or zero where nothing is present. May be a read-only memory map.
         present: bool [n, m], one column a block.
+        start_s: float64 [n], when each shot begins.
         metadata: float32 [g], the title-level vector behind [GLOBAL]; None where the title has none.
         fingerprint: changes when the vectors do; ``--resume`` compares it.
     """
@@ -94,10 +95,13 @@ class Title:
     title_id: str
     vectors: np.ndarray
     present: np.ndarray
+    start_s: np.ndarray
     metadata: np.ndarray | None = None
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        if self.start_s.shape != self.vectors.shape[:1]:
+            raise TrainingError(f"{self.title_id}: {len(self.start_s)} starts for {len(self.vectors)} shots.")
         if self.vectors.ndim != 2 or self.present.ndim != 2 or len(self.vectors) != len(self.present):
             shapes = f"vectors {self.vectors.shape}, present {self.present.shape}"
             raise TrainingError(f"{self.title_id}: vectors and present do not belong together.", f"They are {shapes}.")
@@ -109,4 +113,5 @@ class Title:
 
     def window(self, start: int, stop: int) -> Title:
         """The shots from ``start`` to ``stop``, as views."""
-        return replace(self, vectors=self.vectors[start:stop], present=self.present[start:stop])
+        some = slice(start, stop)
+        return replace(self, vectors=self.vectors[some], present=self.present[some], start_s=self.start_s[some])

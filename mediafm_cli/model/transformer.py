@@ -3,12 +3,13 @@
     [CLS] [GLOBAL] shot 1 … shot n  →  pre-norm blocks  →  final norm  →  one linear layer back to the fused vector
 
 Source: MediaFM (Netflix Technology Blog, 23 February 2026): one projection to the hidden width, [CLS] and then [GLOBAL]
-in front, positional embeddings, a linear layer back. What it does not disclose is chosen here:
+in front, positions, a linear layer back. What it does not disclose is chosen here:
 
-- [MASK] is a vector of the hidden width that replaces a shot's projection, so what was there cannot leak.
+- [MASK] is a learned vector for each modality, in the place of what its block would have added; a shot that is hidden
+  as a whole gets the sum of them, so what was there cannot leak.
 - [GLOBAL] of a title without metadata is a learned vector.
-- Blocks are pre-norm, with GELU and four times the width inside.
-- Query, key and value are three matrices: Muon orthogonalises each by itself.
+- Blocks are pre-norm, with GELU and four times the width inside. The embeddings are not normed, as BERT's are: with it
+  short runs learned less, whatever the optimiser.
 """
 
 from __future__ import annotations
@@ -20,24 +21,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, rotation_at
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
-
-PREFIX = 2
-"""[CLS] and [GLOBAL] stand before the shots."""
+from mediafm_cli.model.pretrained import Pretrained
 
 INIT_STD = 0.02
-"""BERT's and GPT-2's. A fused vector has length 1, so content and position start out equally strong."""
+"""BERT's and GPT-2's."""
+
+SHOT_S = 4.0
+"""About the mean length of a shot, so that positions in time and by number turn at like speeds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What the model makes of a batch. Rows of the padding mean nothing.
+    """What the model makes of a batch.
 
     Attributes:
-        hidden: [B, n, h], each shot in its context, after the final norm.
-        predicted: [B, n, D], ``hidden`` in the space of the fused vectors. Only its direction is learned.
-        cls: [B, h], the title: the state of [CLS] after the final norm.
+        hidden: [N, h], each shot in its context, after the final norm.
+        predicted: [K, D], the target rows of the batch, or all N, in the space of the fused vectors. Only directions
+            are learned.
+        cls: [B, h], the titles: the state of [CLS] after the final norm.
     """
 
     hidden: Tensor
@@ -45,41 +49,16 @@ class Output:
     cls: Tensor
 
 
-class SelfAttention(nn.Module):
-    """Multi-head attention of every token to every token that is not padding."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.dropout = config.dropout
-        self.query = nn.Linear(config.hidden, config.hidden)
-        self.key = nn.Linear(config.hidden, config.hidden)
-        self.value = nn.Linear(config.hidden, config.hidden)
-        self.out = nn.Linear(config.hidden, config.hidden)
-
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """x: [B, T, h]; real: bool [B, 1, 1, T]. Returns [B, T, h]."""
-        q, k, v = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
-        dropout = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=real, dropout_p=dropout
-        )  # [B, heads, T, h/heads]
-        return self.out(y.transpose(1, 2).flatten(2))  # [B, T, h]
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T, h/heads]
-
-
 class FeedForward(nn.Module):
     """Two linear layers, token by token."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.up = nn.Linear(config.hidden, 4 * config.hidden)
-        self.down = nn.Linear(4 * config.hidden, config.hidden)
+        self.up = nn.Linear(hidden, 4 * hidden)
+        self.down = nn.Linear(4 * hidden, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(functional.gelu(self.up(x)))  # [B, T, h]
+        return self.down(functional.gelu(self.up(x)))  # [T, h]
 
 
 class EncoderBlock(nn.Module):
@@ -88,33 +67,39 @@ class EncoderBlock(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.hidden)
-        self.attention = SelfAttention(config)
+        self.attention = SelfAttention(config.hidden, config.heads)
         self.feed_forward_norm = nn.LayerNorm(config.hidden)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = FeedForward(config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), real))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # [B, T, h]
+    def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), spans, rotation))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # [T, h]
 
 
-class MediaFM(nn.Module):
-    """The transformer. ``MediaFM(config)`` draws its weights from torch's generator; ``seeded`` from a seed."""
+class MediaFM(Pretrained):
+    """The transformer. ``MediaFM(config)`` draws its weights from torch's generator; ``seeded`` from a seed.
+
+    ``MediaFM.from_pretrained`` reads one from a folder or from the Hugging Face hub.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.project = nn.Linear(config.layout.width, config.hidden)
-        metadata_dim = config.layout.metadata_dim
-        self.project_metadata = nn.Linear(metadata_dim, config.hidden) if metadata_dim else None
-        self.cls = nn.Parameter(torch.empty(config.hidden))
-        self.mask = nn.Parameter(torch.empty(config.hidden))
-        self.no_metadata = nn.Parameter(torch.empty(config.hidden))
-        self.position = nn.Parameter(torch.empty(PREFIX + config.max_shots, config.hidden))
+        hidden, layout, blocks = config.hidden, config.layout, len(config.layout.blocks)
+        self.project = nn.Linear(layout.width, hidden)
+        self.cls = nn.Parameter(torch.empty(hidden))
+        self.mask = nn.Parameter(torch.empty(blocks, hidden))
+        self.absent = nn.Parameter(torch.empty(blocks, hidden)) if config.missing == "null-token" else None
+        self.no_metadata = nn.Parameter(torch.empty(hidden)) if config.global_token else None
+        has_metadata = config.global_token and layout.metadata_dim
+        self.project_metadata = nn.Linear(layout.metadata_dim, hidden) if has_metadata else None
+        is_learned = config.position == "learned"
+        self.position = nn.Parameter(torch.empty(config.prefix + config.max_shots, hidden)) if is_learned else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(EncoderBlock(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.hidden)
-        self.predict = nn.Linear(config.hidden, config.layout.width)
+        self.norm = nn.LayerNorm(hidden)
+        self.predict = nn.Linear(hidden, layout.width)
         self._initialize()
 
     @classmethod
@@ -125,8 +110,9 @@ class MediaFM(nn.Module):
             return cls(config)
 
     def _initialize(self) -> None:
-        for vectors in (self.cls, self.mask, self.no_metadata, self.position):
-            nn.init.normal_(vectors, std=INIT_STD)
+        for vectors in (self.cls, self.mask, self.absent, self.no_metadata, self.position):
+            if vectors is not None:
+                nn.init.normal_(vectors, std=INIT_STD)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=INIT_STD)
@@ -141,21 +127,65 @@ class MediaFM(nn.Module):
         return self.cls.device
 
     def forward(self, batch: Batch) -> Output:
-        """Run the batch, with [MASK] in the place of the shots that it masks."""
-        shots = self.project(batch.vectors)  # [B, n, h]
-        shots = torch.where(batch.masked[..., None], self.mask, shots)  # [B, n, h]
-        prefix = torch.stack([self.cls.expand(len(shots), -1), self._global(batch)], dim=1)  # [B, 2, h]
-        x = torch.cat([prefix, shots], dim=1)  # [B, T, h], T = 2 + n
-        x = self.dropout(x + self.position[: x.shape[1]])  # [B, T, h]
-        real = functional.pad(batch.real, (PREFIX, 0), value=True)[:, None, None, :]  # [B, 1, 1, T]
+        """Run the batch; what it masks is not seen."""
+        spans = Spans(tuple(length + self.config.prefix for length in batch.lengths), batch.offsets)
+        rotation = self._rotation(batch)
+        x = self._embed(batch)  # [T, h]
         for block in self.blocks:
-            x = block(x, real)
-        x = self.norm(x)  # [B, T, h]
-        hidden = x[:, PREFIX:]  # [B, n, h]
-        return Output(hidden, self.predict(hidden), x[:, 0])
+            x = block(x, spans, rotation)
+        x = self.norm(x)
+        hidden = x.index_select(0, batch.shot_tokens)  # [N, h]
+        rows = hidden if batch.target_rows is None else hidden.index_select(0, batch.target_rows)
+        return Output(hidden, self.predict(rows), x.index_select(0, batch.offsets[:-1]))
 
-    def _global(self, batch: Batch) -> Tensor:
+    def _embed(self, batch: Batch) -> Tensor:
+        shots = self.project(self._visible(batch)) + self._stand_ins(batch)  # [N, h]
+        tokens = [shots, self.cls.expand(len(batch.lengths), -1)]
+        if self.no_metadata is not None:
+            tokens.append(self._global(batch, self.no_metadata))
+        x = torch.cat(tokens).index_select(0, batch.order)  # [T, h]
+        if self.position is not None:
+            x = x + torch.cat([self.position[: length + self.config.prefix] for length in batch.lengths])
+        return self.dropout(x)
+
+    def _visible(self, batch: Batch) -> Tensor:
+        """[N, D]: what the model may see, zero elsewhere."""
+        vectors = batch.vectors if batch.shown is None else batch.shown
+        blocks = vectors.split([block.stop - block.start for block in self.config.layout.blocks], dim=-1)
+        if self.config.projection == "per-modality":
+            blocks = tuple(functional.normalize(block, dim=-1) for block in blocks)
+            vectors = torch.cat(blocks, dim=-1)
+        if batch.masked is None:
+            return vectors
+        hidden = batch.masked.unbind(dim=-1)  # [N] each
+        return torch.cat([b.masked_fill(h[:, None], 0) for b, h in zip(blocks, hidden, strict=True)], dim=-1)
+
+    def _stand_ins(self, batch: Batch) -> Tensor:
+        """[N, h] or 0: what stands for blocks that are masked, or absent."""
+        absent, masked = ~batch.present, batch.masked  # [N, m]
+        if self.config.missing == "masked":
+            masked = absent if masked is None else masked | absent
+        added = torch.zeros((), device=self.device)
+        if masked is not None:
+            added = masked.to(self.mask.dtype) @ self.mask
+        if self.absent is not None:
+            unseen = absent if masked is None else absent & ~masked
+            added = added + unseen.to(self.absent.dtype) @ self.absent
+        return added
+
+    def _global(self, batch: Batch, no_metadata: Tensor) -> Tensor:
         if self.project_metadata is None:
-            return self.no_metadata.expand(len(batch.vectors), -1)  # [B, h]
+            return no_metadata.expand(len(batch.lengths), -1)  # [B, h]
         projected = self.project_metadata(batch.metadata)  # [B, h]
-        return torch.where(batch.has_metadata[:, None], projected, self.no_metadata)  # [B, h]
+        return torch.where(batch.has_metadata[:, None], projected, no_metadata)  # [B, h]
+
+    def _rotation(self, batch: Batch) -> Rotation | None:
+        """[CLS] and [GLOBAL] stand where the first shot does."""
+        if self.config.position == "learned":
+            return None
+        if self.config.position == "time":
+            places = batch.start_s / SHOT_S  # [N]
+        else:
+            places = torch.cat([torch.arange(length, device=self.device) for length in batch.lengths]).float()  # [N]
+        positions = torch.zeros(len(batch.order), device=self.device).index_copy(0, batch.shot_tokens, places)  # [T]
+        return rotation_at(positions, self.config.head_width)

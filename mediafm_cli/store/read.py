@@ -133,11 +133,19 @@ class Store:
         except HDF5_ERRORS as error:
             raise self._fault(place, f"HDF5 says: {error}") from error
 
-    def map_array(self, place: str, dataset: str) -> np.ndarray:
-        """The dataset as a read-only memory map, not verified; it outlives the store being open."""
+    def mapped(self, place: str, kind: type[G]) -> G:
+        """The group, its arrays read-only memory maps, which outlive the store being open; nothing is verified."""
         self.require(place)
-        found = self._file[place][dataset]
-        return np.memmap(self.path, found.dtype, "r", found.id.get_offset(), found.shape)
+        try:
+            raw = read_raw(self._file, place, self._map)
+            return cast(G, from_raw(kind, raw))
+        except HDF5_ERRORS as error:
+            raise self._fault(place, f"HDF5 says: {error}") from error
+        except StoreError as error:
+            raise self._fault(place, str(error)) from error
+
+    def _map(self, dataset: h5py.Dataset) -> np.ndarray:
+        return np.memmap(self.path, dataset.dtype, "r", dataset.id.get_offset(), dataset.shape)
 
     def contents(self) -> Contents:
         """Read and verify everything."""

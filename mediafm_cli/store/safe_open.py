@@ -7,7 +7,7 @@ Attributes and texts have a fixed length, so that nothing read is larger than th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,11 @@ def places(file: h5py.File) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_raw(file: h5py.File, place: str) -> Raw:
+def read_raw(file: h5py.File, place: str, read: Callable[[h5py.Dataset], np.ndarray] = lambda found: found[()]) -> Raw:
     """Read every attribute and array at ``place``, ``content_sha256`` included; ``"/"`` is the store itself."""
     group = file[place]
     attributes = {name: _read_attribute(group, name) for name in group.attrs}
-    return Raw(place, attributes, {} if place == ROOT else {name: group[name][()] for name in group})
+    return Raw(place, attributes, {} if place == ROOT else {name: read(group[name]) for name in group})
 
 
 def _require_hdf5(path: Path) -> None:

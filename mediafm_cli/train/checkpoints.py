@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +20,9 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from mediafm_cli.errors import TrainingError
-from mediafm_cli.model.atomic import TEMPORARY, sync_folder, unwritable
+from mediafm_cli.model.atomic import TEMPORARY, sync_folder, unwritable, write_atomically
+from mediafm_cli.model.card import CARD, has_card, model_card
+from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import (
     FolderConfig,
     TrainingRecord,
@@ -31,51 +34,123 @@ from mediafm_cli.model.folder import (
     save_model,
 )
 from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.train.distributed import World, part_like, whole
 from mediafm_cli.train.muon import Muon
 
 STATE = "training_state.safetensors"
 NAME = re.compile(r"step-(\d{8,})")
+BEST = re.compile(r"best-(\d{8,})")
 STATE_KEYS = {Muon: ("momentum_buffer",), AdamW: ("step", "exp_avg", "exp_avg_sq")}
+AVERAGE = "average"
 
 
-def save_checkpoint(
-    folder: Path, model: MediaFM, optimizers: Sequence[Optimizer], record: TrainingRecord, keep_last: int
-) -> None:
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run changes from step to step.
+
+    Attributes:
+        average: the averaged weights, by the names of the model's; None where none are kept.
+    """
+
+    model: MediaFM
+    optimizers: Sequence[Optimizer]
+    average: Mapping[str, Tensor] | None = None
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """The weights that are validated and kept: whole, on every process."""
+        return whole_tensors(self.model.state_dict() if self.average is None else self.average)
+
+
+def whole_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of which each process may hold a part, whole; every process has to ask.
+
+    They are asked for by name, so in one order: a state that was read from a file lies in another in each process.
+    """
+    return {name: whole(tensors[name].detach()) for name in sorted(tensors)}
+
+
+def save_checkpoint(folder: Path, trained: Trained, record: TrainingRecord, keep_last: int, world: World) -> None:
     """Add the checkpoint of step ``record.steps`` to ``folder``, and remove all but the last ``keep_last``.
+
+    Every process hands over its parts, and the first one writes.
 
     Raises:
         TrainingError: the disk is full, or the folder cannot be written.
     """
-    final = folder / f"step-{record.steps:08d}"
-    temporary = folder / TEMPORARY.format(name=final.name)
+    weights, state = whole_tensors(trained.model.state_dict()), _state(trained)
+
+    def write() -> None:
+        beside = {STATE: save_tensors(state)}
+        _save(folder / f"step-{record.steps:08d}", trained.model.config, weights, record, beside)
+        remove_old(folder, keep_last)
+
+    world.by_first(write)
+
+
+def save_best(folder: Path, trained: Trained, record: TrainingRecord, world: World) -> None:
+    """Put a model in the place of the best one so far; processes and errors as in ``save_checkpoint``."""
+    weights = trained.kept_weights()
+
+    def write() -> None:
+        _save(folder / f"best-{record.steps:08d}", trained.model.config, weights, record, {})
+        for old in _found(folder, BEST)[:-1]:
+            _remove(old)
+
+    world.by_first(write)
+
+
+def best_checkpoint(folder: Path) -> Path | None:
+    """The best model so far: of the latest step, where a kill has left two."""
+    found = _found(folder, BEST)
+    return found[-1] if found else None
+
+
+def keep_best(folder: Path, checkpoints: Path) -> int:
+    """Leave the best model of a run in its ``folder``, with its card; the step that it is of."""
+    best = best_checkpoint(checkpoints)
+    if best is None:
+        raise TrainingError(f"{checkpoints} holds no model.", hint="Train it again with --overwrite.")
+    config = read_config(best)
+    if not has_card(folder, config.model, config.training):
+        write_atomically(folder / CARD, model_card(config.model, config.training).encode())
+    save_model(folder, config.model, read_weights(best, config).state_dict(), config.training)
+    return config.training.steps
+
+
+def _save(
+    final: Path, config: ModelConfig, weights: Mapping[str, Tensor], record: TrainingRecord, beside: dict[str, bytes]
+) -> None:
+    temporary = final.with_name(TEMPORARY.format(name=final.name))
     try:
         try:
-            save_model(temporary, model, record, {STATE: save_tensors(_state(optimizers))})
+            if final.exists():  # of a run that was cut off after it
+                _remove(final)
+            save_model(temporary, config, weights, record, beside)
             os.rename(temporary, final)
-            sync_folder(folder)
+            sync_folder(final.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        remove_old(folder, keep_last)
     except OSError as error:
         raise unwritable(final, error) from error
 
 
 def remove_old(folder: Path, keep_last: int) -> None:
     """Remove all checkpoints but the last ``keep_last``."""
-    for old in _checkpoints(folder)[:-keep_last]:
+    for old in _found(folder, NAME)[:-keep_last]:
         _remove(old)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint of the latest step in ``folder``."""
-    found = _checkpoints(folder)
+    found = _found(folder, NAME)
     return found[-1] if found else None
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a kill left half written. Call it only under the lock of the run."""
-    for path in folder.glob(TEMPORARY.format(name="step-*")):
-        shutil.rmtree(path)
+    for pattern in ("step-*", "best-*"):
+        for path in folder.glob(TEMPORARY.format(name=pattern)):
+            shutil.rmtree(path)
 
 
 def read_checkpoint(path: Path) -> FolderConfig:
@@ -94,42 +169,54 @@ def restore_model(path: Path, config: FolderConfig) -> MediaFM:
         return read_weights(path, config)
 
 
-def restore_optimizers(path: Path, config: FolderConfig, optimizers: Sequence[Optimizer]) -> None:
-    """Put the state of a checkpoint into ``optimizers``, fresh ones of its model; raises as ``read_checkpoint``."""
+def restore_state(path: Path, config: FolderConfig, trained: Trained) -> None:
+    """Put the state of a checkpoint into fresh optimisers and averages of its model; raises as ``read_checkpoint``."""
     with _way_out(path):
         state = path / STATE
         tensors = parse_tensors(state, read_beside(state, config))
-        shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        if shapes != _shapes(optimizers):
+        if {name: tensor.shape for name, tensor in tensors.items()} != _shapes(trained):
             raise damaged(state, "its tensors are not those of the optimisers")
-        for number, optimizer in enumerate(optimizers):
+        for number, optimizer in enumerate(trained.optimizers):
+            parameters = _parameters(optimizer)
             fresh = optimizer.state_dict()
             for name, tensor in tensors.items():
-                owner, index, key = name.split(".")
-                if int(owner) == number:
-                    fresh["state"].setdefault(int(index), {})[key] = tensor
+                owner, _, rest = name.partition(".")
+                if owner == str(number):
+                    index, _, key = rest.partition(".")
+                    part = part_like(tensor, parameters[int(index)])
+                    fresh["state"].setdefault(int(index), {})[key] = part
             optimizer.load_state_dict(fresh)
+        for name, average in (trained.average or {}).items():
+            average.copy_(part_like(tensors[f"{AVERAGE}.{name}"], average))
 
 
-def _state(optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
-    """Every tensor of the optimisers' state, as ``<optimiser>.<parameter>.<key>``. Rates follow from the step."""
-    return {
-        f"{number}.{index}.{key}": tensor.detach().cpu().contiguous()
-        for number, optimizer in enumerate(optimizers)
+def _state(trained: Trained) -> dict[str, Tensor]:
+    """Every tensor of the optimisers' state, as ``<optimiser>.<parameter>.<key>``, and ``average.<name>``.
+
+    Rates follow from the step.
+    """
+    found = {
+        f"{number}.{index}.{key}": tensor
+        for number, optimizer in enumerate(trained.optimizers)
         for index, state in optimizer.state_dict()["state"].items()
         for key, tensor in state.items()
     }
+    found |= {f"{AVERAGE}.{name}": tensor for name, tensor in (trained.average or {}).items()}
+    return {name: tensor.cpu().contiguous() for name, tensor in whole_tensors(found).items()}
 
 
-def _shapes(optimizers: Sequence[Optimizer]) -> dict[str, torch.Size]:
+def _shapes(trained: Trained) -> dict[str, torch.Size]:
     """The shapes that ``_state`` has once every parameter has been stepped."""
-    shapes = {}
-    for number, optimizer in enumerate(optimizers):
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for index, parameter in enumerate(parameters):
+    shapes = {f"{AVERAGE}.{name}": tensor.shape for name, tensor in (trained.average or {}).items()}
+    for number, optimizer in enumerate(trained.optimizers):
+        for index, parameter in enumerate(_parameters(optimizer)):
             for key in STATE_KEYS[type(optimizer)]:
                 shapes[f"{number}.{index}.{key}"] = torch.Size() if key == "step" else parameter.shape
     return shapes
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 @contextmanager
@@ -141,8 +228,8 @@ def _way_out(path: Path) -> Iterator[None]:
         raise TrainingError(error.what, error.why, hint) from error
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    found = [(int(match[1]), path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
+def _found(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
     return [path for _, path in sorted(found)]
 
 

@@ -1,49 +1,73 @@
 """Pretraining: from titles to a model folder.
 
-A run is a pure function of the titles, the settings and the seed; on the CPU, with the same number of threads, to the
-bit. So what is interrupted and resumed ends in the same weights and the same metrics as what was not.
+A run is a pure function of the titles, the settings and the seed; on the CPU, with the same number of threads and of
+processes, to the bit. So what is interrupted and resumed ends in the same weights as what was not.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import platform
+import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from mediafm_cli import __version__
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord, save_model
-from mediafm_cli.model.msm import block_cosines, mean_cosines, msm_loss
+from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord, read_config
 from mediafm_cli.model.records import to_json
-from mediafm_cli.model.title import Layout, Title
+from mediafm_cli.model.title import Layout
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.checkpoints import (
+    Trained,
+    best_checkpoint,
+    keep_best,
     newest_checkpoint,
     read_checkpoint,
     remove_old,
     restore_model,
-    restore_optimizers,
+    restore_state,
+    save_best,
     save_checkpoint,
 )
-from mediafm_cli.train.config import RECIPE, TrainConfig, changed_settings, lasting_settings
+from mediafm_cli.train.config import TrainConfig, changed_settings, lasting_settings
+from mediafm_cli.train.distributed import Shard, World, join_world, spread
 from mediafm_cli.train.metrics import Metrics, MetricsLog, Validation
-from mediafm_cli.train.optimizers import build_optimizers, build_schedules
 from mediafm_cli.train.run_folder import CHECKPOINTS, METRICS, open_run
-from mediafm_cli.train.sequences import Sequences, Split, split_titles, torch_seed
+from mediafm_cli.train.sequences import Sequences, Split, TitleSource, split_titles
+from mediafm_cli.train.speed import measure_peak
+from mediafm_cli.train.step import Done, Learner, named, refuse_not_finite
+from mediafm_cli.train.stopping import Stop, leave_signals, stop_on_signals
 from mediafm_cli.train.validation import ValidationSet, validate, validation_set
 
-NAMED = 16
-"""Titles that an error lists before it says how many more there are."""
+
+@dataclass(frozen=True)
+class Engine:
+    """What a run computes with. None of it decides what is learned.
+
+    Attributes:
+        device: of a single process. ``shard``: what several of them hold of the model.
+        workers: processes that read titles ahead; None for some on a GPU and none elsewhere.
+        compile: let torch.compile fuse each block.
+    """
+
+    device: torch.device
+    shard: Shard = "none"
+    workers: int | None = None
+    compile: bool = False
+
+
+ON_CPU = Engine(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -51,35 +75,41 @@ class Result:
     """What ``pretrain`` did.
 
     Attributes:
-        steps: steps that the model in ``folder`` has done. ``resumed_from``: how many were done before this call;
-            equal to ``steps`` where the run had ended already.
+        steps: steps that are done. ``resumed_from``: how many were done before this call; equal to ``steps`` where the
+            run had ended already.
+        kept: the step whose weights are in ``folder``: the best on the validation titles, or the last; None where the
+            run was stopped before its end, and has checkpoints only.
         losses: training loss of each step of this call. ``validation``: the last one of this call, if any.
     """
 
     folder: Path
     steps: int
     resumed_from: int
+    kept: int | None
     losses: tuple[float, ...]
     validation: Validation | None
 
 
 def pretrain(
-    titles: Sequence[Title],
+    titles: Sequence[TitleSource],
     model_config: ModelConfig,
     settings: TrainConfig,
     folder: Path,
     *,
+    recipe: str = "",
     resume: bool = False,
     overwrite: bool = False,
-    device: torch.device | str = "cpu",
+    engine: Engine = ON_CPU,
     progress: Callable[[Metrics], None] = lambda metrics: None,
 ) -> Result:
     """Train on ``titles`` and leave a model folder, ``metrics.jsonl`` and checkpoints in ``folder``.
 
-    A kill at any moment costs the steps since the last checkpoint, and nothing else. The model gets no more positions
-    than the longest training title reaches: the others would stay untrained.
+    A kill at any moment costs the steps since the last checkpoint, and nothing else; SIGTERM and Ctrl-C cost the step
+    under way. The model gets no more positions than the longest training title reaches: the others would stay
+    untrained. Under torchrun every process calls this; the first one writes, and calls ``progress``.
 
     Args:
+        recipe: the name of the settings, for the record.
         resume: go on from the newest checkpoint in ``folder``; from the start where there is none.
         overwrite: remove the run that is in ``folder``.
         progress: called after each step.
@@ -87,128 +117,194 @@ def pretrain(
     Raises:
         TrainingError: the titles cannot be trained on, the folder or a checkpoint cannot be used, a resumed run is not
             the same run, or a loss is not finite. What was saved before stays.
+        KeyboardInterrupt: by Ctrl-C, after a checkpoint.
     """
-    device = torch.device(device)
     _require_titles(titles)
     split = split_titles(titles, settings.val_fraction, settings.seed)
     _require_targets(split)
     longest = max(len(title) for title in split.train)
     model_config = replace(model_config, max_shots=min(model_config.max_shots, longest))
-    sequences = Sequences(split.train, model_config, settings)
-    with (
-        open_run(folder, resume=resume, overwrite=overwrite),
-        torch.random.fork_rng([device] if device.type == "cuda" else []),
-    ):
-        record = _record(split, settings)
-        checkpoint = newest_checkpoint(folder / CHECKPOINTS)
-        if checkpoint is None:
-            model, done = MediaFM.seeded(model_config, settings.seed).to(device), 0
-            optimizers = build_optimizers(model, settings)
-        else:
-            saved = read_checkpoint(checkpoint)
-            _require_same_run(folder, saved, model_config, record, sequences.total_steps)
-            model, done = restore_model(checkpoint, saved).to(device), saved.training.steps
-            if done == sequences.total_steps:
-                remove_old(folder / CHECKPOINTS, settings.keep_last)
-                save_model(folder, model, saved.training)
-                return Result(folder, done, done, (), None)
-            optimizers = build_optimizers(model, settings)
-            restore_optimizers(checkpoint, saved, optimizers)
-        run = _Run(model, optimizers, sequences, validation_set(split, model_config, settings), record, folder)
-        losses, validation = run.train(done, progress)
-        return Result(folder, sequences.total_steps, done, tuple(losses), validation)
+    record = _record(split, settings, recipe)
+    with ExitStack() as stack:
+        world = stack.enter_context(join_world(engine.device))
+        stack.enter_context(torch.random.fork_rng([world.device] if world.device.type == "cuda" else []))
+        world.by_first(lambda: stack.enter_context(open_run(folder, resume=resume, overwrite=overwrite)))
+        sequences = Sequences(split.train, model_config, settings, world.rank, world.ranks)
+        start = world.together(lambda: _find_start(folder, model_config, record, sequences.total_steps))
+        if start and start.done == sequences.total_steps:
+            return _finish(folder, settings, start.done, world)
+        model = world.together(lambda: start.model() if start else MediaFM.seeded(model_config, settings.seed))
+        model = model.to(world.device)
+        peak = measure_peak(world.device, settings.precision)
+        learner = Learner(model, spread(model, world, engine.shard), settings, sequences.total_steps, world, peak)
+        if start:
+            world.together(lambda: start.restore(learner.trained))
+        if engine.compile:
+            for block in model.blocks:
+                block.compile(dynamic=True)
+        held_out = world.together(lambda: validation_set(split, model_config, settings))
+        stop = stack.enter_context(stop_on_signals())
+        run = _Run(learner, sequences, held_out, record, folder, engine, stop, progress)
+        return run.train(start.done if start else 0)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The checkpoint that a run goes on from."""
+
+    path: Path
+    saved: FolderConfig
+
+    @property
+    def done(self) -> int:
+        return self.saved.training.steps
+
+    def model(self) -> MediaFM:
+        return restore_model(self.path, self.saved)
+
+    def restore(self, trained: Trained) -> None:
+        restore_state(self.path, self.saved, trained)
+
+
+def _find_start(folder: Path, model_config: ModelConfig, record: TrainingRecord, total: int) -> _Start | None:
+    """The newest checkpoint, of the same run; None where there is none."""
+    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
+    if checkpoint is None:
+        return None
+    saved = read_checkpoint(checkpoint)
+    _require_same_run(folder, saved, model_config, record, total)
+    return _Start(checkpoint, saved)
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    model: MediaFM
-    optimizers: list[Optimizer]
+    learner: Learner
     sequences: Sequences
     held_out: ValidationSet | None
     record: TrainingRecord
     folder: Path
+    engine: Engine
+    stop: Stop
+    progress: Callable[[Metrics], None]
 
-    def train(self, done: int, progress: Callable[[Metrics], None]) -> tuple[list[float], Validation | None]:
+    def train(self, done: int) -> Result:
         """Do the steps after ``done``, and save the model."""
-        settings, total = self.sequences.settings, self.sequences.total_steps
-        schedules = build_schedules(self.optimizers, settings, total, done)
-        losses: list[float] = []
-        validation = None
-        with MetricsLog(self.folder / METRICS, done) as log:
-            for step, batch in enumerate(self.sequences.batches(done, total), start=done + 1):
-                rate = float(schedules[-1].get_last_lr()[0])
-                metrics = self._step(step, batch.to(self.model.device), rate)
-                for schedule in schedules:
-                    schedule.step()
-                last = step == total
-                if self.held_out and (last or step % settings.val_every == 0):
-                    validation = validate(self.model, self.held_out, settings.batch_size)
-                    metrics = replace(metrics, validation=validation)
-                log.append(metrics)
-                losses.append(metrics.loss)
-                if last or step % settings.checkpoint_every == 0:
-                    log.sync()
-                    self._checkpoint(step)
-                progress(metrics)
-        save_model(self.folder, self.model, replace(self.record, steps=total))
-        return losses, validation
+        settings, total, learner = self.sequences.settings, self.sequences.total_steps, self.learner
+        metrics: list[Metrics] = []
+        unread: Done | None = None
+        stopping = False
+        learner.start(done)
+        with MetricsLog(self.folder / METRICS, done, writes=learner.world.is_first) as log:
+            for step, parts in enumerate(self._batches(done), start=done + 1):
+                before, unread = unread, learner.step(step, parts, stopping=bool(self.stop))
+                if before is not None:
+                    found, stopping = learner.read(before)
+                    metrics.append(self._report(log, found))
+                validates = self.held_out is not None and (step == total or step % settings.val_every == 0)
+                saves = stopping or step == total or step % settings.checkpoint_every == 0
+                if validates or saves:
+                    found, asked = learner.read(unread)
+                    stopping = stopping or asked
+                    metrics.append(self._report(log, found, validates=validates, saves=saves or stopping))
+                    unread = None
+                if stopping:
+                    break
+        if step < total and self.stop.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        kept = None if step < total else learner.world.by_first(lambda: keep_best(self.folder, self._checkpoints))
+        validation = next((one.validation for one in reversed(metrics) if one.validation), None)
+        return Result(self.folder, step, done, kept, tuple(one.loss for one in metrics), validation)
 
-    def _step(self, step: int, batch: Batch, rate: float) -> Metrics:
-        """One update. ``step`` counts from 1."""
-        settings, blocks = self.sequences.settings, self.model.config.layout.blocks
-        torch.manual_seed(torch_seed(settings.seed, step))
-        self.model.train()
-        predicted = self.model(batch).predicted  # [B, n, D]
-        loss = msm_loss(predicted, batch)
-        loss.backward()
-        norm = clip_grad_norm_(self.model.parameters(), settings.grad_clip)
-        _require_finite(step, batch, loss, norm)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        return Metrics(
-            step=step,
-            steps=self.sequences.total_steps,
-            loss=loss.item(),
-            cosine=mean_cosines(*block_cosines(predicted, batch, blocks), blocks),
-            lr=rate,
-            grad_norm=norm.item(),
-            shots=int(batch.real.sum()),
-            validation=None,
+    def _batches(self, done: int) -> Iterator[list[Batch]]:
+        """The parts of each step that are this process's; the time that they are waited for is noted."""
+        device, workers = self.learner.world.device, self.engine.workers
+        if workers is None:
+            workers = min(8, (os.cpu_count() or 1) // self.learner.world.ranks) if device.type == "cuda" else 0
+        loader = iter(
+            DataLoader(
+                self.sequences,
+                batch_size=None,
+                sampler=range(done, self.sequences.total_steps),
+                num_workers=workers,
+                worker_init_fn=leave_signals,
+                pin_memory=device.type == "cuda",
+            )
         )
+        while True:
+            with self.learner.watch.waiting():
+                parts = next(loader, None)
+            if parts is None:
+                return
+            yield parts
 
-    def _checkpoint(self, step: int) -> None:
-        folder, keep = self.folder / CHECKPOINTS, self.sequences.settings.keep_last
-        save_checkpoint(folder, self.model, self.optimizers, replace(self.record, steps=step), keep)
+    def _report(self, log: MetricsLog, metrics: Metrics, *, validates: bool = False, saves: bool = False) -> Metrics:
+        """Log a step; validate and save after it where it is due."""
+        if validates and self.held_out is not None:
+            metrics = replace(metrics, validation=self._validate(self.held_out, metrics.step))
+        log.append(metrics)
+        if self.held_out is None and metrics.step == metrics.steps:
+            self._save_best(metrics.step, None)
+        if saves:
+            log.sync()
+            record = replace(self.record, steps=metrics.step)
+            keep = self.sequences.settings.keep_last
+            save_checkpoint(self._checkpoints, self.learner.trained, record, keep, self.learner.world)
+        if self.learner.world.is_first:
+            self.progress(metrics)
+        if validates or saves:
+            self.learner.watch.lap()
+        return metrics
+
+    def _validate(self, held_out: ValidationSet, step: int) -> Validation:
+        """Validate, and keep the model where none was better."""
+        learner = self.learner
+        with learner.averaged():
+            found = validate(learner.spread, held_out, learner.world)
+        if not math.isfinite(found.loss):
+            what = f"Step {step}: the loss on the held-out titles is {found.loss}."
+            refuse_not_finite(what, held_out.batches(learner.world), learner.world)
+        if learner.world.by_first(lambda: self._is_best(found)):
+            self._save_best(step, found)
+        return found
+
+    def _is_best(self, found: Validation) -> bool:
+        best = best_checkpoint(self._checkpoints)
+        known = read_config(best).training.validation if best else None
+        return known is None or found.loss < known["loss"]
+
+    def _save_best(self, step: int, found: Validation | None) -> None:
+        record = replace(self.record, steps=step, validation=to_json(found) if found else None)
+        save_best(self._checkpoints, self.learner.trained, record, self.learner.world)
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.folder / CHECKPOINTS
 
 
-def _require_finite(step: int, batch: Batch, loss: Tensor, norm: Tensor) -> None:
-    if not (loss.isfinite() and norm.isfinite()):
-        what = f"Step {step}: the loss is {loss.item()}, its gradient {norm.item()}."
-        finite = batch.vectors.isfinite().all(dim=(1, 2)) & batch.metadata.isfinite().all(dim=1)  # [B]
-        culprits = {title_id for title_id, fine in zip(batch.title_ids, finite.tolist(), strict=True) if not fine}
-        if culprits:
-            why, hint = f"Not finite: the vectors of {_named(sorted(culprits))}.", "Find the fault with mediafm check."
-        else:
-            why = f"The batch is fine: {_named(sorted(set(batch.title_ids)))}."
-            hint = "Train with a lower learning rate and --overwrite."
-        raise TrainingError(what, why, hint)
+def _finish(folder: Path, settings: TrainConfig, done: int, world: World) -> Result:
+    """What is left to do of a run whose last step is done."""
+
+    def finish() -> int:
+        remove_old(folder / CHECKPOINTS, settings.keep_last)
+        return keep_best(folder, folder / CHECKPOINTS)
+
+    return Result(folder, done, done, world.by_first(finish), (), None)
 
 
-def _require_titles(titles: Sequence[Title]) -> None:
+def _require_titles(titles: Sequence[TitleSource]) -> None:
     if not titles:
         raise TrainingError("There is nothing to train on.", "No title was given.")
     twice = sorted(title_id for title_id, times in Counter(title.title_id for title in titles).items() if times > 1)
     if twice:
-        raise TrainingError("A title is given twice.", f"Twice: {_named(twice)}.", "Give each title an id of its own.")
+        raise TrainingError("A title is given twice.", f"Twice: {named(twice)}.", "Give each title an id of its own.")
 
 
 def _require_targets(split: Split) -> None:
-    if not any(title.vectors.any() for title in split.train):
+    if not any(title.window(0, len(title)).vectors.any() for title in split.train):
         raise TrainingError("There is nothing to train on.", "Every fused vector is zero: no shot has any modality.")
 
 
-def _record(split: Split, settings: TrainConfig) -> TrainingRecord:
+def _record(split: Split, settings: TrainConfig, recipe: str) -> TrainingRecord:
     """The record of a run that has not begun."""
     titles = [
         *(TitleRecord(title.title_id, len(title), title.fingerprint, "train") for title in split.train),
@@ -220,7 +316,7 @@ def _record(split: Split, settings: TrainConfig) -> TrainingRecord:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    return TrainingRecord(RECIPE, 0, settings.seed, asdict(settings), tuple(titles), versions)
+    return TrainingRecord(recipe, 0, settings.seed, asdict(settings), tuple(titles), versions)
 
 
 def _require_same_run(
@@ -253,9 +349,4 @@ def _changed_titles(before: Sequence[TitleRecord], now: Sequence[TitleRecord]) -
         "left out": sorted(old.keys() - new.keys()),
         "changed": sorted(title_id for title_id in old.keys() & new.keys() if old[title_id] != new[title_id]),
     }
-    return [f"{_named(title_ids)} {kind}" for kind, title_ids in kinds.items() if title_ids]
-
-
-def _named(title_ids: Sequence[str]) -> str:
-    more = f" and {len(title_ids) - NAMED} more" if len(title_ids) > NAMED else ""
-    return ", ".join(title_ids[:NAMED]) + more
+    return [f"{named(title_ids)} {kind}" for kind, title_ids in kinds.items() if title_ids]

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: one line a step. It holds no times, so a run and its repetition write the same file."""
+"""``metrics.jsonl``: one line a step. A run and its repetition write the same file, but for ``speed``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from mediafm_cli.model.atomic import unwritable, write_atomically
+from mediafm_cli.train.speed import Speed
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Validation:
     """How the model does on titles that it never learned from, at masked shots that are the same each time.
 
     Attributes:
-        loss: mean cosine distance. ``cosine``: mean cosine by modality, where it is present.
+        loss: as in training. ``cosine``: mean cosine by modality, where it is present and hidden.
         skill_over_mean: 1 − loss / loss of the mean vector of the training titles; 0 is no better, 1 is perfect.
         skill_over_neighbour: the same against a copy of the nearest shot that is not masked.
     """
@@ -35,9 +36,9 @@ class Metrics:
 
     Attributes:
         step: steps done, from 1. ``steps``: steps of the whole run.
-        loss: mean cosine distance at the masked shots. ``cosine``: mean cosine by modality, where it is present.
-        lr: of AdamW. ``grad_norm``: before clipping. ``shots``: shots in the batch.
-        validation: where this step validates.
+        loss: cosine distance of what is asked for. ``cosine``: mean cosine by modality, where it is present and hidden.
+        lr: of AdamW. ``grad_norm``: before clipping. ``shots``: of this step, over all processes.
+        speed: how fast it was. ``validation``: where this step validates.
     """
 
     step: int
@@ -47,15 +48,22 @@ class Metrics:
     lr: float
     grad_norm: float
     shots: int
-    validation: Validation | None
+    speed: Speed
+    validation: Validation | None = None
 
 
 class MetricsLog:
-    """Appends to ``metrics.jsonl``, from a given step on: later lines, of a run that was cut off, are dropped."""
+    """Appends to ``metrics.jsonl``, from a given step on: later lines, of a run that was cut off, are dropped.
 
-    def __init__(self, path: Path, step: int) -> None:
+    Args:
+        writes: False for a process that leaves it to another; then nothing is opened.
+    """
+
+    def __init__(self, path: Path, step: int, *, writes: bool = True) -> None:
+        if not writes:
+            path = Path(os.devnull)
         self._path = path
-        if path.exists():
+        if path.is_file():
             kept = [line for line in path.read_bytes().splitlines(keepends=True) if _step(line) <= step]
             write_atomically(path, b"".join(kept))
         try:
@@ -84,6 +92,8 @@ class MetricsLog:
 
     def sync(self) -> None:
         """Make what was appended last, before a checkpoint says that these steps are done."""
+        if not self._path.is_file():
+            return
         try:
             os.fsync(self._file.fileno())
         except OSError as error:

@@ -25,8 +25,9 @@ BETAS = (0.9, 0.95)
 def build_optimizers(model: MediaFM, config: TrainConfig) -> list[Optimizer]:
     """The optimisers of a run; every parameter is in exactly one group of one of them.
 
-    Muon's update has the same root mean square as AdamW's at the same rate (``match_rms_adamw``, Liu et al. 2025,
-    arXiv 2502.16982): its default grows with the shape of the matrix, and needs a rate of its own for each width.
+    Muon's rate is the spectral norm of its update, times the root of rows over columns where there are more rows
+    (``original``, Jordan et al. 2024): so the rate that is best for a narrow model is about right for a wide one, where
+    ``match_rms_adamw`` would ask for another at each width.
     """
     hidden: list[Tensor] = [weight for weight in model.blocks.parameters() if weight.ndim == 2]
     weights: list[Tensor] = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
@@ -39,7 +40,7 @@ def build_optimizers(model: MediaFM, config: TrainConfig) -> list[Optimizer]:
     if not hidden:
         return [adamw]
     decay = config.weight_decay
-    return [Muon(hidden, lr=config.muon_lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"), adamw]
+    return [Muon(hidden, lr=config.muon_lr, weight_decay=decay, adjust_lr_fn="original"), adamw]
 
 
 def _without(parameters: Iterable[Tensor], others: Sequence[Tensor]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The folder of a run: the model when it is done, ``metrics.jsonl``, and ``checkpoints/`` on the way."""
+"""The folder of a run: the model and its card when it is done, ``metrics.jsonl`` and its plot, and ``checkpoints/``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from pathlib import Path
 
 from mediafm_cli.errors import TrainingError, UsageError
 from mediafm_cli.model.atomic import TEMPORARY, unwritable
+from mediafm_cli.model.card import CARD
 from mediafm_cli.model.folder import CONFIG, WEIGHTS
 from mediafm_cli.train.checkpoints import remove_leftovers
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-FILES = (CONFIG, WEIGHTS, METRICS)
-OWN = frozenset({CHECKPOINTS, *FILES, *(TEMPORARY.format(name=name) for name in FILES)})
+LOSS_CURVE = "loss.png"
+TENSORBOARD = "tensorboard"
+FILES = (CONFIG, WEIGHTS, CARD, METRICS, LOSS_CURVE)
+_held: set[int] = set()
+"""Handles of the folders that this process has locked."""
+
+OWN = frozenset({CHECKPOINTS, TENSORBOARD, *FILES, *(TEMPORARY.format(name=name) for name in FILES)})
 """Everything that a run makes. ``overwrite`` removes nothing else."""
 
 
@@ -42,7 +48,11 @@ def open_run(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """A lock on the folder itself: it leaves no file behind, and ends with the process."""
+    """A lock on the folder itself: it leaves no file behind, and ends with the process.
+
+    Raises:
+        TrainingError: another process holds it, or the folder cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -50,9 +60,21 @@ def _lock(folder: Path) -> Iterator[None]:
         raise unwritable(folder, error) from error
     try:
         _require_lock(folder, handle)
+        _held.add(handle)
         yield
     finally:
+        _held.discard(handle)
         os.close(handle)
+
+
+def _leave_locks() -> None:
+    """In a forked process: it may outlive the one that trains, and must not keep the next one out of the folder."""
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_leave_locks)
 
 
 def _require_lock(folder: Path, handle: int) -> None:

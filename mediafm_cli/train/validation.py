@@ -1,98 +1,149 @@
-"""Validate on held-out titles: the same windows and the same masked shots each time."""
+"""Validate on held-out titles: the same windows, and the same of them hidden, each time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import nn
 
-from mediafm_cli.model.baselines import copied_neighbours, mean_vector
-from mediafm_cli.model.batch import collate
+from mediafm_cli.device import autocast
+from mediafm_cli.model.baselines import copied_blocks, mean_vector
+from mediafm_cli.model.batch import Batch, Masks, collate
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.msm import block_cosines, choose_masked, mean_cosines, msm_loss
+from mediafm_cli.model.msm import draw_masks, mean_cosines, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
-from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.distributed import World
 from mediafm_cli.train.metrics import Validation
-from mediafm_cli.train.sequences import Draw, Split, generator
+from mediafm_cli.train.sequences import Draw, Split, TitleSource, generator
 
 TINY = 1e-7
 """The resolution of a cosine in float32."""
 
+MOST_TITLES = 256
+"""Titles that are validated on, and that the mean vector is taken over, at most: enough to tell runs apart."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a held-out title. Its vectors are read when they are needed."""
+
+    title: TitleSource
+    start: int
+    stop: int
+    number: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
 
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
-    """Windows with their masked shots, and the losses of the baselines there.
+    """Windows, and the losses of the baselines on what is hidden of them.
 
     Attributes:
-        masks: one bool array [shots] a window.
-        mean_loss, neighbour_loss: mean cosine distance of the mean training vector, and of the copied neighbour.
+        mean_loss, neighbour_loss: of the mean training vector, and of copied neighbours.
     """
 
-    windows: tuple[Title, ...]
-    masks: tuple[np.ndarray, ...]
+    windows: tuple[Window, ...]
+    config: ModelConfig
+    settings: TrainConfig
     mean_loss: float
     neighbour_loss: float
 
+    def batches(self, world: World) -> Iterator[Batch]:
+        """This process's part of the windows: as many batches as every other one has."""
+        for group in _grouped(self.windows, self.settings.batch_shots):
+            own = group[world.rank :: world.ranks]
+            drawn = [_draw(window, self.config, self.settings) for window in own or group[:1]]
+            masks = [mask if own else Masks(mask.masked, np.zeros_like(mask.weights)) for _, mask in drawn]
+            yield collate([title for title, _ in drawn], self.config, masks)
 
-def validation_set(split: Split, model: ModelConfig, settings: TrainConfig) -> ValidationSet | None:
-    """The validation set of a run; None where no validation title shows anything. Reads every title once."""
-    windows = [window for title in split.validation for window in _windows(title, model.max_shots)]
-    masks, mean_distances, neighbour_distances = [], [], []
-    mean = mean_vector(split.train)
-    for number, window in enumerate(windows):
-        draws = generator(settings.seed, Draw.VALIDATION, number)
-        mask = choose_masked(window.vectors, settings.mask_ratio, draws)
-        targets = window.vectors[mask]
-        masks.append(mask)
-        mean_distances.append(_distances(np.broadcast_to(mean, targets.shape), targets))
-        neighbour_distances.append(_distances(copied_neighbours(window.vectors, mask), targets))
-    if not any(mask.any() for mask in masks):
+
+def validation_set(split: Split, config: ModelConfig, settings: TrainConfig) -> ValidationSet | None:
+    """Cut the validation titles into windows. None where there is nothing to validate on."""
+    titles = _some(split.validation, Draw.VALIDATION, settings.seed)
+    parts = [(title, start, stop) for title in titles for start, stop in _edges(len(title), config.max_shots)]
+    windows = tuple(Window(*part, number) for number, part in enumerate(parts))
+    some = _some(split.train, Draw.MEAN, settings.seed)
+    mean = mean_vector(title.window(0, len(title)) for title in some)
+    blocks, loss = config.layout.blocks, settings.objective.loss
+    totals = torch.zeros(3, 1 if loss == "vector" else len(blocks), dtype=torch.float64)
+    for window in windows:
+        title, mask = _draw(window, config, settings)
+        batch = collate([title], config, [mask])
+        rows = batch.target_rows.numpy() if batch.target_rows is not None else slice(None)
+        copies = copied_blocks(np.asarray(title.vectors), mask.masked, blocks)
+        for row, guess in enumerate((np.broadcast_to(mean, copies.shape), copies)):
+            totals[row] += measure(torch.from_numpy(guess[rows].copy()), batch, blocks, loss).sums
+        totals[2] += term_weights(batch, loss)
+    if not totals[2].any():
         return None
-    mean_loss, neighbour_loss = (
-        float(np.concatenate(distances).mean()) for distances in (mean_distances, neighbour_distances)
-    )
-    return ValidationSet(tuple(windows), tuple(masks), mean_loss, neighbour_loss)
+    mean_loss, neighbour_loss = (mean_distance(totals[row], totals[2]).item() for row in range(2))
+    return ValidationSet(windows, config, settings, mean_loss, neighbour_loss)
 
 
-def _windows(title: Title, max_shots: int) -> list[Title]:
-    """The title in as few windows as it takes, all of about one length."""
-    count = math.ceil(len(title) / max_shots)
-    edges = [number * len(title) // count for number in range(count + 1)]
-    return [title.window(start, stop) for start, stop in pairwise(edges)]
+def _draw(window: Window, config: ModelConfig, settings: TrainConfig) -> tuple[Title, Masks]:
+    """What is hidden of a window is the same each time; nothing is swapped, and nothing visible is asked for."""
+    title = window.title.window(window.start, window.stop)
+    draws = generator(settings.seed, Draw.VALIDATION, window.number)
+    masks = draw_masks(title, config.layout.blocks, settings.objective, draws)
+    hidden = masks.weights == 1
+    return title, Masks(masks.masked | hidden, hidden.astype(np.float64))
 
 
-def _distances(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """1 − cos, row by row; a row of zeros has cosine 0 with anything."""
-    products = np.einsum("kd,kd->k", predicted, targets, dtype=np.float64)
-    norms = np.linalg.norm(predicted, axis=1) * np.linalg.norm(targets, axis=1)
-    return 1 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+def _some(titles: tuple[TitleSource, ...], draw: Draw, seed: int) -> list[TitleSource]:
+    """All titles, or a fixed sample of many."""
+    if len(titles) <= MOST_TITLES:
+        return list(titles)
+    return [titles[index] for index in sorted(generator(seed, draw).permutation(len(titles))[:MOST_TITLES])]
 
 
-@torch.inference_mode()
-def validate(model: MediaFM, held_out: ValidationSet, batch_size: int) -> Validation:
-    """Predict the masked shots. Leaves the model in evaluation mode."""
+def _edges(shots: int, max_shots: int) -> Iterator[tuple[int, int]]:
+    """As few windows as it takes, all of about one length."""
+    count = math.ceil(shots / max_shots)
+    return pairwise(number * shots // count for number in range(count + 1))
+
+
+def _grouped(windows: tuple[Window, ...], shots: int) -> Iterator[tuple[Window, ...]]:
+    """Windows in groups of at most so many shots, but of one at least."""
+    group: list[Window] = []
+    for window in windows:
+        if group and sum(map(len, group)) + len(window) > shots:
+            yield tuple(group)
+            group = []
+        group.append(window)
+    if group:
+        yield tuple(group)
+
+
+@torch.no_grad()
+def validate(model: nn.Module, held_out: ValidationSet, world: World) -> Validation:
+    """Predict what is hidden. Leaves the model in evaluation mode."""
     model.eval()
-    blocks = model.config.layout.blocks
-    loss = torch.zeros((), dtype=torch.float64)
-    masked = 0
-    sums, counts = torch.zeros(len(blocks)), torch.zeros(len(blocks))
-    for first in range(0, len(held_out.windows), batch_size):
-        some = slice(first, first + batch_size)
-        batch = collate(held_out.windows[some], model.config, held_out.masks[some]).to(model.device)
-        predicted = model(batch).predicted
-        here = int(batch.masked.sum())
-        loss += msm_loss(predicted, batch).cpu().double() * here
-        masked += here
-        batch_sums, batch_counts = block_cosines(predicted, batch, blocks)
-        sums, counts = sums + batch_sums.cpu(), counts + batch_counts.cpu()
-    mean = float(loss) / masked
+    blocks, loss = held_out.config.layout.blocks, held_out.settings.objective.loss
+    terms = 1 if loss == "vector" else len(blocks)
+    sizes = (terms, terms, len(blocks), len(blocks))
+    totals = [torch.zeros(size, dtype=torch.float64, device=world.device) for size in sizes]
+    for drawn in held_out.batches(world):
+        batch = drawn.to(world.device)
+        with autocast(world.device, held_out.settings.precision):
+            predicted = model(batch).predicted
+        found = measure(predicted, batch, blocks, loss)
+        for total, part in zip(
+            totals, (found.sums, term_weights(batch, loss), found.cosines, found.counts), strict=True
+        ):
+            total += part
+    sums, weights, cosines, counts = (world.add_up(total).cpu() for total in totals)
+    mean = mean_distance(sums, weights).item()
     return Validation(
         loss=mean,
-        cosine=mean_cosines(sums, counts, blocks),
+        cosine=mean_cosines(cosines, counts, blocks),
         skill_over_mean=_skill(mean, held_out.mean_loss),
         skill_over_neighbour=_skill(mean, held_out.neighbour_loss),
     )

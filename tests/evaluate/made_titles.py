@@ -31,4 +31,5 @@ def make_title(
     for mask in present:
         mask[list(blank)] = False
     fused = fuse_shots(vectors, present, normalize)
-    return Title(title_id or f"title-{seed}", fused.vectors, fused.present, fingerprint=f"content-{seed}")
+    start_s = 4.0 * np.arange(shots)
+    return Title(title_id or f"title-{seed}", fused.vectors, fused.present, start_s, fingerprint=f"content-{seed}")

@@ -30,7 +30,7 @@ def fixed(prediction: np.ndarray) -> Predictor:
 
 def all_hidden(vectors: np.ndarray) -> list[Fold]:
     """One title whose shots, present in the only modality, are all hidden at once."""
-    title = Title("title", vectors.astype(np.float32), np.ones((len(vectors), 1), bool))
+    title = Title("title", vectors.astype(np.float32), np.ones((len(vectors), 1), bool), np.arange(len(vectors)) * 4.0)
     return [Fold(title, np.ones(len(vectors), bool))]
 
 
@@ -124,7 +124,7 @@ def test_a_modality_is_scored_on_its_own_columns_where_it_is_present() -> None:
 def test_a_modality_that_no_shot_has_has_no_score() -> None:
     vectors = np.zeros((3, 13), np.float32)
     vectors[:, :6] = np.eye(3, 6)
-    title = Title("title", vectors, np.array([[True, False, False]] * 3))
+    title = Title("title", vectors, np.array([[True, False, False]] * 3), np.arange(3.0))
 
     found = score(noisy(0.0), make_folds([title], seed=0), BLOCKS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from mediafm_cli.evaluate.predictors import (
 from mediafm_cli.model.batch import collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.fusion import Normalize, fuse_shots
-from mediafm_cli.model.title import Title
+from mediafm_cli.model.msm import hide_shots
 from mediafm_cli.model.transformer import MediaFM
 
 MODEL = MediaFM.seeded(ModelConfig(LAYOUT, hidden=16, layers=1, heads=2, max_shots=8), 0).eval()
@@ -53,7 +55,7 @@ def test_no_predictor_looks_at_a_hidden_shot(predictor: Predictor) -> None:
     present[hidden] = ~present[hidden]
 
     before = predictor.predict(title, hidden)
-    after = predictor.predict(Title(title.title_id, changed, present), hidden)
+    after = predictor.predict(replace(title, vectors=changed, present=present), hidden)
 
     assert before.shape == (7, 13)
     np.testing.assert_array_equal(after, before)
@@ -139,8 +141,20 @@ def test_the_model_predicts_each_hidden_shot_of_a_title_that_fits() -> None:
     found = predict_hidden(MODEL, title, hidden)
 
     with torch.no_grad():
-        expected = MODEL(collate([title], MODEL.config, [hidden])).predicted[0].numpy()[[1, 6]]
+        expected = MODEL(collate([title], MODEL.config, [hide_shots(hidden, 3)])).predicted.numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_every_hidden_shot_is_predicted_even_where_it_shows_nothing_or_nothing_but_what_is_taken_away() -> None:
+    title, hidden = make_title(20, 1, blank=(4, 9)), hide(20, 3, 4, 9, 12)
+    only_video = replace(title, present=title.present & [True, False, False])
+
+    assert predict_hidden(MODEL, title, hidden).shape == (4, 13)
+    assert zeroed_predictor(MODEL, 0).predict(only_video, hidden).shape == (4, 13)
+
+
+def test_nothing_is_predicted_where_nothing_is_hidden() -> None:
+    assert predict_hidden(MODEL, make_title(20, 1), np.zeros(20, bool)).shape == (0, 13)
 
 
 def test_a_long_title_is_predicted_in_consecutive_windows() -> None:

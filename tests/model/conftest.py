@@ -35,6 +35,7 @@ def make_title() -> Callable[..., Title]:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         present = np.ones((shots, len(LAYOUT.blocks)), bool)
         about = draws.normal(size=LAYOUT.metadata_dim).astype(np.float32) if metadata else None
-        return Title(f"title-{seed}", vectors, present, about)
+        start_s = np.cumsum(draws.uniform(1, 9, size=shots))
+        return Title(f"title-{seed}", vectors, present, start_s, about)
 
     return make

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,18 +26,19 @@ from mediafm_cli.model.title import MetadataSource, Title, require_layout
 from mediafm_cli.model.transformer import MediaFM
 
 RECORD = TrainingRecord(
-    recipe="mediafm",
+    recipe="modality-wise",
     steps=3,
     seed=0,
     settings={"muon_lr": 0.001, "epochs": None},
     titles=(TitleRecord("one", 5, "", "train"), TitleRecord("two", 4, "", "validation")),
     versions={"torch": "2.11"},
+    validation={"loss": 0.5, "cosine": {"video": 0.5}},
 )
 
 
 @pytest.fixture
 def folder(tmp_path: Path, model: MediaFM) -> Path:
-    save_model(tmp_path / "model", model, RECORD)
+    save_model(tmp_path / "model", model.config, model.state_dict(), RECORD)
     return tmp_path / "model"
 
 
@@ -70,12 +72,38 @@ def test_a_model_folder_is_two_files_that_others_can_read(folder: Path, model: M
 
 
 def test_the_same_model_gives_the_same_bytes_and_another_does_not(folder: Path, model: MediaFM, tmp_path: Path) -> None:
-    save_model(tmp_path / "again", model, RECORD)
-    save_model(tmp_path / "other", MediaFM.seeded(model.config, 1), RECORD)
+    save_model(tmp_path / "again", model.config, model.state_dict(), RECORD)
+    save_model(tmp_path / "other", model.config, MediaFM.seeded(model.config, 1).state_dict(), RECORD)
 
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert model_fingerprint(tmp_path / "again") == model_fingerprint(folder)
     assert model_fingerprint(tmp_path / "other") != model_fingerprint(folder)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"position": "learned", "missing": "zero", "global_token": False},
+        {"position": "time", "missing": "masked", "projection": "per-modality", "layer": "hidden"},
+    ],
+)
+def test_every_option_comes_back_with_the_weights(
+    config: ModelConfig, make_title: Callable[..., Title], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    model = MediaFM.seeded(replace(config, **options), 0)
+    save_model(tmp_path, model.config, model.state_dict(), RECORD)
+
+    loaded = load_model(tmp_path)
+
+    assert loaded.config == model.config
+    assert np.array_equal(embed_title(loaded, make_title(20)).shots, embed_title(model, make_title(20)).shots)
+
+
+def test_a_file_beside_the_weights_is_written_and_hashed_with_them(model: MediaFM, tmp_path: Path) -> None:
+    save_model(tmp_path, model.config, model.state_dict(), RECORD, beside={"state.bin": b"more"})
+
+    assert (tmp_path / "state.bin").read_bytes() == b"more"
+    assert read_config(tmp_path).sha256["state.bin"] == hashlib.sha256(b"more").hexdigest()
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -87,14 +115,14 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def test_a_model_that_was_never_trained_is_refused(tmp_path: Path, model: MediaFM) -> None:
-    save_model(tmp_path, model, replace(RECORD, steps=0))
+    save_model(tmp_path, model.config, model.state_dict(), replace(RECORD, steps=0))
 
     with pytest.raises(TrainingError, match=r"never trained.*mediafm pretrain"):
         load_model(tmp_path)
 
 
 def test_weights_of_another_model_are_refused(folder: Path, model: MediaFM, tmp_path: Path) -> None:
-    save_model(tmp_path / "other", MediaFM.seeded(model.config, 1), RECORD)
+    save_model(tmp_path / "other", model.config, MediaFM.seeded(model.config, 1).state_dict(), RECORD)
     (tmp_path / "other" / "model.safetensors").replace(folder / "model.safetensors")
 
     with pytest.raises(TrainingError, match="does not match the hash"):
@@ -205,7 +233,7 @@ def test_a_full_disk_leaves_the_old_model(folder: Path, model: MediaFM, monkeypa
     before = model_fingerprint(folder)
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(TrainingError, match="No space left on device"):
-        save_model(folder, MediaFM.seeded(model.config, 9), RECORD)
+        save_model(folder, model.config, MediaFM.seeded(model.config, 9).state_dict(), RECORD)
     monkeypatch.undo()
 
     assert model_fingerprint(folder) == before
@@ -247,9 +275,14 @@ def test_a_title_without_metadata_is_no_other_layout(config: ModelConfig) -> Non
 
 def test_a_title_without_shots_is_refused() -> None:
     with pytest.raises(TrainingError, match="film has no shots"):
-        Title("film", np.zeros((0, 18), np.float32), np.zeros((0, 3), bool))
+        Title("film", np.zeros((0, 18), np.float32), np.zeros((0, 3), bool), np.zeros(0))
 
 
 def test_vectors_and_presence_of_different_titles_are_refused() -> None:
     with pytest.raises(TrainingError, match="do not belong together"):
-        Title("film", np.zeros((4, 18), np.float32), np.zeros((5, 3), bool))
+        Title("film", np.zeros((4, 18), np.float32), np.zeros((5, 3), bool), np.zeros(4))
+
+
+def test_starts_of_another_title_are_refused() -> None:
+    with pytest.raises(TrainingError, match="film: 5 starts for 4 shots"):
+        Title("film", np.zeros((4, 18), np.float32), np.zeros((4, 3), bool), np.zeros(5))

@@ -8,55 +8,167 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from references import vivid
 
 from mediafm_cli.errors import TrainingError
-from mediafm_cli.model.batch import collate
+from mediafm_cli.model.batch import Batch, Masks, collate
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.msm import msm_loss
+from mediafm_cli.model.msm import hide_shots, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
-from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.model.transformer import MediaFM, Output
 
 MakeTitle = Callable[..., Title]
+HIDDEN = np.array([False, False, True, False, True, False])
+
+
+def run(model: MediaFM, *titles: Title, masks: list[Masks] | None = None) -> Output:
+    with torch.no_grad():
+        return model(collate(titles, model.config, masks))
+
+
+def hiding(shots: int, *places: tuple[int, int]) -> Masks:
+    """Hide single blocks, given as (shot, column), and ask for them."""
+    masked = np.zeros((shots, 3), bool)
+    masked[tuple(zip(*places, strict=True))] = True
+    return Masks(masked, masked.astype(np.float64))
+
+
+def changed(title: Title, *places: tuple[int, int]) -> Title:
+    """Other numbers in single blocks, given as (shot, column)."""
+    vectors = title.vectors.copy()
+    edges = (0, 8, 12, 18)
+    for shot, column in places:
+        vectors[shot, edges[column] : edges[column + 1]] += 1
+    return replace(title, vectors=vectors)
+
+
+def emptied(title: Title, shot: int, column: int, *, present: bool) -> Title:
+    """A block of zeros that is absent, or present all the same."""
+    vectors, known = title.vectors.copy(), title.present.copy()
+    edges = (0, 8, 12, 18)
+    vectors[shot, edges[column] : edges[column + 1]] = 0
+    known[shot, column] = present
+    return replace(title, vectors=vectors, present=known)
 
 
 def test_output_has_one_row_a_shot_and_one_state_a_title(model: MediaFM, make_title: MakeTitle) -> None:
-    output = model(collate([make_title(7), make_title(3, 1)], model.config))
+    output = run(model, make_title(7), make_title(3, 1))
 
-    assert output.hidden.shape == (2, 7, 16)
-    assert output.predicted.shape == (2, 7, 18)
+    assert output.hidden.shape == (10, 16)
+    assert output.predicted.shape == (10, 18)
     assert output.cls.shape == (2, 16)
 
 
-def test_a_title_comes_out_the_same_alone_and_padded_beside_a_longer_one(model: MediaFM, make_title: MakeTitle) -> None:
-    short, long = make_title(4, 1), make_title(12, 2)
+def test_only_what_is_asked_for_is_predicted(model: MediaFM, make_title: MakeTitle) -> None:
+    masks = [hiding(7, (1, 0), (1, 2), (4, 1)), hiding(3, (2, 0))]
 
-    alone = model(collate([short], model.config))
-    padded = model(collate([long, short], model.config))
+    output = run(model, make_title(7), make_title(3, 1), masks=masks)
 
-    torch.testing.assert_close(padded.predicted[1, :4], alone.predicted[0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(padded.cls[1], alone.cls[0], atol=1e-6, rtol=0)
-
-
-def test_what_stands_in_the_padding_changes_nothing(model: MediaFM, make_title: MakeTitle) -> None:
-    batch = collate([make_title(12, 2), make_title(4, 1)], model.config)
-    vectors = batch.vectors.clone()
-    vectors[1, 4:] = 1e3
-
-    output, disturbed = model(batch), model(replace(batch, vectors=vectors))
-
-    assert torch.equal(output.predicted[1, :4], disturbed.predicted[1, :4])
-    assert torch.equal(output.cls, disturbed.cls)
+    with torch.no_grad():
+        assert torch.equal(output.predicted, model.predict(output.hidden[[1, 4, 9]]))
 
 
-def test_a_masked_shot_is_never_seen(model: MediaFM, make_title: MakeTitle) -> None:
+# --- what is hidden ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["zero", "null-token", "masked"])
+@pytest.mark.parametrize("projection", ["linear", "per-modality"])
+def test_a_masked_shot_is_never_seen(config: ModelConfig, make_title: MakeTitle, projection: str, missing: str) -> None:
+    model = vivid(replace(config, projection=projection, missing=missing))
     title, other = make_title(6, 1), make_title(6, 2)
-    masked = np.array([False, False, True, False, True, False])
-    changed = replace(title, vectors=np.where(masked[:, None], other.vectors, title.vectors))
+    rows = HIDDEN[:, None]
+    disturbed = replace(
+        title, vectors=np.where(rows, other.vectors, title.vectors), present=np.where(rows, [True, False, False], True)
+    )
 
-    output, again = (model(collate([one], model.config, [masked])) for one in (title, changed))
+    output, again = (run(model, one, masks=[hide_shots(HIDDEN, 3)]) for one in (title, disturbed))
 
     assert torch.equal(output.predicted, again.predicted)
+    assert torch.equal(output.hidden, again.hidden)
     assert torch.equal(output.cls, again.cls)
+
+
+@pytest.mark.parametrize("projection", ["linear", "per-modality"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_masked_block_is_never_seen_and_the_others_of_its_shot_are(
+    config: ModelConfig, make_title: MakeTitle, column: int, projection: str
+) -> None:
+    model, title = vivid(replace(config, projection=projection)), make_title(6)
+    masks = [hiding(6, (2, column))]
+
+    output = run(model, title, masks=masks).hidden
+
+    assert torch.equal(output, run(model, changed(title, (2, column)), masks=masks).hidden)
+    for other in {0, 1, 2} - {column}:
+        assert not torch.allclose(output, run(model, changed(title, (2, other)), masks=masks).hidden, atol=1e-3)
+
+
+def test_each_masked_block_has_a_vector_of_its_own(config: ModelConfig, make_title: MakeTitle) -> None:
+    model, title = vivid(config), make_title(6)
+    empty = replace(title, vectors=title.vectors * 0)
+
+    found = [run(model, empty, masks=[hiding(6, (2, column))]).hidden for column in range(3)]
+
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
+    assert not torch.allclose(found[1], found[2], atol=1e-3)
+
+
+def test_a_block_that_is_swapped_shows_the_other_shots_and_is_judged_by_its_own(
+    config: ModelConfig, make_title: MakeTitle
+) -> None:
+    model, title = vivid(config), make_title(6)
+    shown_from = np.repeat(np.arange(6)[:, None], 3, axis=1)
+    shown_from[2, 1] = 5
+    weights = np.zeros((6, 3))
+    weights[2, 1] = 1
+    swapped = title.vectors.copy()
+    swapped[2, 8:12] = title.vectors[5, 8:12]
+
+    batch = collate([title], config, [Masks(np.zeros((6, 3), bool), weights, shown_from)])
+
+    with torch.no_grad():
+        found = model(batch).hidden
+    assert torch.equal(found, run(model, replace(title, vectors=swapped)).hidden)
+    assert np.array_equal(batch.vectors.numpy(), title.vectors)
+
+
+# --- what is absent ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("missing", "tells"), [("zero", False), ("null-token", True), ("masked", True)])
+def test_whether_a_modality_is_absent_or_zero_is_told_or_not(
+    config: ModelConfig, make_title: MakeTitle, missing: str, tells: bool
+) -> None:
+    model, title = vivid(replace(config, missing=missing)), make_title(6)
+
+    absent, zero = (run(model, emptied(title, 3, 1, present=present)).hidden for present in (False, True))
+
+    assert torch.equal(absent, zero) is not tells
+
+
+@pytest.mark.parametrize(("missing", "alike"), [("zero", False), ("null-token", False), ("masked", True)])
+def test_an_absent_modality_looks_like_a_masked_one_only_where_that_is_chosen(
+    config: ModelConfig, make_title: MakeTitle, missing: str, alike: bool
+) -> None:
+    model, title = vivid(replace(config, missing=missing)), make_title(6)
+
+    absent = run(model, emptied(title, 3, 1, present=False)).hidden
+    masked = run(model, title, masks=[hiding(6, (3, 1))]).hidden
+
+    assert torch.equal(absent, masked) is alike
+
+
+def test_each_absent_modality_has_a_vector_of_its_own(config: ModelConfig, make_title: MakeTitle) -> None:
+    model, title = vivid(config), make_title(6)
+    empty = replace(title, vectors=title.vectors * 0)
+
+    found = [run(model, emptied(empty, 3, column, present=False)).hidden for column in range(3)]
+
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
+    assert not torch.allclose(found[1], found[2], atol=1e-3)
+
+
+# --- what is visible --------------------------------------------------------------------------------------------------
 
 
 def test_a_visible_shot_is_seen_by_every_other(model: MediaFM, make_title: MakeTitle) -> None:
@@ -64,58 +176,100 @@ def test_a_visible_shot_is_seen_by_every_other(model: MediaFM, make_title: MakeT
     vectors = title.vectors.copy()
     vectors[0] = make_title(6, 2).vectors[0]
 
-    output, again = (model(collate([one], model.config)) for one in (title, replace(title, vectors=vectors)))
+    output, again = (run(model, one) for one in (title, replace(title, vectors=vectors)))
 
-    assert (output.hidden[0] != again.hidden[0]).any(dim=1).all()
+    assert (output.hidden != again.hidden).any(dim=1).all()
 
 
-def test_the_order_of_the_shots_matters(model: MediaFM, make_title: MakeTitle) -> None:
-    title = make_title(6)
-    backwards = replace(title, vectors=title.vectors[::-1].copy())
+@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize(("projection", "changes"), [("linear", True), ("per-modality", False)])
+def test_how_loud_a_modality_is_counts_only_without_unit_vectors(
+    config: ModelConfig, make_title: MakeTitle, column: int, projection: str, changes: bool
+) -> None:
+    model, title = vivid(replace(config, projection=projection)), make_title(6)
+    louder = title.vectors.copy()
+    louder[:, slice(*((0, 8), (8, 12), (12, 18))[column])] *= 10
 
-    output, reversed_output = (model(collate([one], model.config)) for one in (title, backwards))
+    output, again = (run(model, one).hidden for one in (title, replace(title, vectors=louder)))
 
-    assert not torch.allclose(output.hidden[0], reversed_output.hidden[0].flip(0), atol=1e-4)
+    assert torch.allclose(output, again, atol=1e-5) is not changes
+
+
+def test_the_per_modality_projection_is_that_of_unit_blocks(config: ModelConfig, make_title: MakeTitle) -> None:
+    title = emptied(make_title(6), 3, 1, present=False)
+    blocks = np.split(title.vectors, [8, 12], axis=1)
+    units = [block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12) for block in blocks]
+
+    found = run(vivid(replace(config, projection="per-modality")), title).hidden
+
+    expected = run(vivid(config), replace(title, vectors=np.concatenate(units, axis=1))).hidden
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_metadata_reaches_every_shot(model: MediaFM, make_title: MakeTitle) -> None:
     title = make_title(5)
     other = replace(title, metadata=-np.asarray(title.metadata))
 
-    output, again = (model(collate([one], model.config)) for one in (title, other))
+    output, again = (run(model, one) for one in (title, other))
 
-    assert (output.hidden[0] != again.hidden[0]).any(dim=1).all()
+    assert (output.hidden != again.hidden).any(dim=1).all()
 
 
 def test_a_title_without_metadata_gets_the_learned_stand_in(model: MediaFM, make_title: MakeTitle) -> None:
-    batch = collate([make_title(5, metadata=False), make_title(5)], model.config)
+    titles = make_title(5, metadata=False), make_title(5)
 
-    before = model(batch).hidden
+    before = run(model, *titles).hidden.split(5)
     with torch.no_grad():
         model.no_metadata += 1
-    after = model(batch).hidden
+    after = run(model, *titles).hidden.split(5)
 
     assert not torch.equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
 
 
-def test_metadata_that_the_model_has_never_seen_is_left_out(config: ModelConfig, make_title: MakeTitle) -> None:
-    model = MediaFM.seeded(replace(config, layout=replace(config.layout, metadata=None)), 0).eval()
+@pytest.mark.parametrize(("described", "global_token"), [(False, True), (True, False)])
+def test_metadata_that_the_model_does_not_take_has_no_effect(
+    config: ModelConfig, make_title: MakeTitle, described: bool, global_token: bool
+) -> None:
+    layout = config.layout if described else replace(config.layout, metadata=None)
+    model = vivid(replace(config, layout=layout, global_token=global_token))
+    title = make_title(5)
 
-    with_metadata, without = (model(collate([make_title(5, metadata=given)], model.config)) for given in (True, False))
+    found = [run(model, one) for one in (title, replace(title, metadata=None))]
 
-    assert torch.equal(with_metadata.hidden[0] @ torch.ones(16), without.hidden[0] @ torch.ones(16))
+    assert torch.equal(found[0].hidden, found[1].hidden)
+    assert torch.equal(found[0].cls, found[1].cls)
 
 
-def test_every_parameter_receives_gradient(model: MediaFM, make_title: MakeTitle) -> None:
-    masks = [np.arange(12) % 4 == 0, np.arange(12) % 4 == 1]
-    batch = collate([make_title(12), make_title(12, 1, metadata=False)], model.config, masks)
+# --- learning ---------------------------------------------------------------------------------------------------------
 
-    msm_loss(model(batch).predicted, batch).backward()
+
+def learnable(config: ModelConfig, make_title: MakeTitle) -> Batch:
+    """Two titles, one without metadata; each has something hidden and something absent, and they reach every place."""
+    titles = [make_title(12), make_title(12, 1, metadata=False)]
+    for column in range(3):
+        titles = [emptied(title, 5 + column, column, present=False) for title in titles]
+    masks = [hiding(12, (0, 0), (4, 1), (8, 2)), hiding(12, (1, 0), (1, 1), (1, 2))]
+    return collate(titles, config, masks)
+
+
+@pytest.mark.parametrize("global_token", [True, False])
+@pytest.mark.parametrize("missing", ["zero", "null-token", "masked"])
+@pytest.mark.parametrize("position", ["learned", "rotary", "time"])
+def test_every_parameter_receives_gradient(
+    config: ModelConfig, make_title: MakeTitle, position: str, missing: str, global_token: bool
+) -> None:
+    config = replace(config, position=position, missing=missing, global_token=global_token)
+    model, batch = MediaFM.seeded(config, 0), learnable(config, make_title)
+
+    distances = measure(model(batch).predicted, batch, config.layout.blocks, "blocks")
+    mean_distance(distances.sums, term_weights(batch, "blocks")).backward()
 
     without = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
-    # A softmax does not change when every key moves by the same vector.
+    # A softmax does not change when every key moves by the same vector, as long as keys are not turned.
     assert [name for name in without if not name.endswith("key.bias")] == []
+    rows = [model.mask, *(weight for weight in (model.absent, model.position) if weight is not None)]
+    assert all(weight.grad.any(dim=1).all() for weight in rows)
 
 
 def test_a_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(config: ModelConfig) -> None:
@@ -136,19 +290,3 @@ def test_a_title_that_does_not_fit_is_named(config: ModelConfig, make_title: Mak
     for wrong, why in ((narrow, "5 numbers"), (other_metadata, r"\(9,\)"), (make_title(13), "13 shots")):
         with pytest.raises(TrainingError, match=f"title-0.*{why}"):
             collate([wrong], config)
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"hidden": 10}, "4 heads do not divide hidden 10"),
-        ({"hidden": 1 << 30}, "hidden is 1073741824"),
-        ({"layers": 10**9}, "layers is 1000000000"),
-        ({"max_shots": 0}, "max_shots is 0"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"heads": 0}, "0 heads"),
-    ],
-)
-def test_a_config_that_makes_no_sense_is_refused(config: ModelConfig, change: dict[str, float], why: str) -> None:
-    with pytest.raises(TrainingError, match=why):
-        replace(config, **change)

@@ -33,9 +33,16 @@ def interrupted(folder: Path, after: int, **arguments: object) -> None:
         run(folder, stop_after=after, **arguments)
 
 
-def products(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors", "metrics.jsonl")}
+def products(folder: Path) -> dict[str, object]:
+    """What a run and its repetition leave alike."""
+    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    return {**files, "metrics.jsonl": [without_speed(line) for line in lines(folder)]}
 
 
 def lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_speed(line: dict) -> dict:
+    """A line of ``metrics.jsonl`` without what differs from run to run."""
+    return {name: value for name, value in line.items() if name != "speed"}

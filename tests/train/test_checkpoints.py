@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from pathlib import Path
 import pytest
 import toy_world
 from safetensors.torch import load_file, save
+from short_runs import products
 from toy_world import SHORT, TINY, make_titles
 
 from mediafm_cli.errors import TrainingError
-from mediafm_cli.model.folder import load_model
+from mediafm_cli.model.folder import load_model, read_config
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.loop import pretrain
 
@@ -39,12 +41,27 @@ def resume(newest: Path) -> None:
     pretrain(TITLES, TINY, LONGER, newest.parents[1], resume=True)
 
 
-def test_the_last_checkpoints_are_kept_and_each_is_a_model_folder(newest: Path) -> None:
-    names = sorted(path.name for path in newest.parent.iterdir())
+def names(folder: Path, kind: str = "step") -> list[str]:
+    return sorted(path.name for path in folder.glob(f"{kind}-*"))
 
-    assert names == ["step-00000008", "step-00000012"]
+
+def test_the_last_checkpoints_are_kept_beside_the_best_and_each_is_a_model_folder(newest: Path) -> None:
+    kept = read_config(newest.parents[1]).training.steps
+
+    assert sorted(path.name for path in newest.parent.iterdir()) == [
+        f"best-{kept:08d}",
+        "step-00000008",
+        "step-00000012",
+    ]
     assert sorted(path.name for path in newest.iterdir()) == ["config.json", "model.safetensors", STATE]
+    assert sorted(path.name for path in best_of(newest).iterdir()) == ["config.json", "model.safetensors"]
     assert load_model(newest).config == load_model(newest.parents[1]).config
+    assert load_model(best_of(newest)).config == load_model(newest).config
+
+
+def best_of(newest: Path) -> Path:
+    (best,) = newest.parent.glob("best-*")
+    return best
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", STATE])
@@ -103,13 +120,34 @@ def test_a_state_of_other_shapes_is_refused(newest: Path) -> None:
 
 
 def test_what_a_kill_left_half_written_is_removed(newest: Path) -> None:
-    half = newest.parent / ".step-00000016.tmp"
-    half.mkdir()
-    (half / "model.safetensors").write_bytes(b"half")
+    for name in (".step-00000016.tmp", ".best-00000015.tmp"):
+        (newest.parent / name).mkdir()
+        (newest.parent / name / "model.safetensors").write_bytes(b"half")
 
     resume(newest)
 
-    assert sorted(path.name for path in newest.parent.iterdir()) == ["step-00000016", "step-00000020"]
+    assert names(newest.parent) == ["step-00000016", "step-00000020"]
+    assert not list(newest.parent.glob(".*"))
+
+
+def test_of_two_best_models_that_a_kill_left_the_later_counts(newest: Path) -> None:
+    best = best_of(newest)
+    older = best.with_name("best-00000001")
+    shutil.copytree(newest.parent / "step-00000008", older)
+
+    pretrain(TITLES, TINY, SHORT, newest.parents[1], resume=True)
+
+    assert (newest.parents[1] / "model.safetensors").read_bytes() == (best / "model.safetensors").read_bytes()
+
+
+def test_a_damaged_best_model_is_refused(newest: Path) -> None:
+    weights = best_of(newest) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 0x80
+    weights.write_bytes(content)
+
+    with pytest.raises(TrainingError, match=f"{weights} is damaged"):
+        pretrain(TITLES, TINY, SHORT, newest.parents[1], resume=True)
 
 
 def test_a_full_disk_costs_no_checkpoint_that_was_saved(newest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,30 +155,30 @@ def test_a_full_disk_costs_no_checkpoint_that_was_saved(newest: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.rename", full)
-    with pytest.raises(TrainingError, match=r"step-00000016 could not be written\. No space left"):
+    with pytest.raises(TrainingError, match=r"(step|best)-000000\d\d could not be written\. No space left"):
         resume(newest)
     monkeypatch.undo()
 
-    assert sorted(path.name for path in newest.parent.iterdir()) == ["step-00000008", "step-00000012"]
+    assert names(newest.parent) == ["step-00000008", "step-00000012"]
+    assert len(names(newest.parent, "best")) == 1
     resume(newest)
 
 
 @pytest.mark.parametrize(("kills", "steps"), [(3, 40), pytest.param(50, 600, marks=pytest.mark.long)])
 def test_killed_at_random_moments_and_resumed_equals_uninterrupted(tmp_path: Path, kills: int, steps: int) -> None:
-    settings = TrainConfig(max_steps=steps, batch_size=4, val_every=3, checkpoint_every=2)
+    settings = TrainConfig(max_steps=steps, batch_shots=56, val_every=3, checkpoint_every=2)
     draws = random.Random(0)
     landed = 0
 
     for _ in range(kills):
         landed += train_and_kill(tmp_path / "killed", steps, draws) == -signal.SIGKILL
-        for checkpoint in (tmp_path / "killed" / "checkpoints").glob("step-*"):
+        for checkpoint in (tmp_path / "killed" / "checkpoints").glob("[sb]*-*"):
             load_model(checkpoint)
     pretrain(TITLES, TINY, settings, tmp_path / "killed", resume=True)
     pretrain(TITLES, TINY, settings, tmp_path / "straight")
 
     assert landed == kills
-    for name in ("config.json", "model.safetensors", "metrics.jsonl"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+    assert products(tmp_path / "killed") == products(tmp_path / "straight")
 
 
 def train_and_kill(folder: Path, steps: int, draws: random.Random) -> int:

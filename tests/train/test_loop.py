@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from short_runs import TITLES, lines, products, run
+from short_runs import TITLES, InterruptedRunError, lines, products, run, without_speed
 from toy_world import SHORT, TINY, WITH_METADATA, make_titles
 
 from mediafm_cli.errors import TrainingError
-from mediafm_cli.model.baselines import mean_vector
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title
-from mediafm_cli.model.transformer import MediaFM
-from mediafm_cli.train.config import TrainConfig
-from mediafm_cli.train.metrics import Metrics
+from mediafm_cli.train.config import RECIPES, TrainConfig
+from mediafm_cli.train.loop import ON_CPU, Result
+from mediafm_cli.train.metrics import Metrics, Validation
 from mediafm_cli.train.sequences import split_titles
-from mediafm_cli.train.validation import validate, validation_set
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_the_model_learns_what_its_neighbours_cannot_tell(tmp_path: Path, optimizer: str) -> None:
-    config = ModelConfig(TINY.layout, hidden=48, layers=2, heads=4, dropout=0.0)
-    settings = TrainConfig(max_steps=150, muon_lr=3e-3, adamw_lr=3e-3, optimizer=optimizer)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("recipe", "loss"), [("mediafm", 0.1), ("modality-wise", 0.3)])
+def test_the_model_learns_what_its_neighbours_cannot_tell(
+    tmp_path: Path, recipe: str, loss: float, optimizer: Literal["muon", "adamw"]
+) -> None:
+    chosen = RECIPES[recipe]
+    config = ModelConfig(TINY.layout, **{"hidden": 48, "layers": 2, "heads": 4, "dropout": 0.0, **chosen.model})
+    settings = TrainConfig(chosen.objective, max_steps=150, batch_shots=112, optimizer=optimizer, adamw_lr=3e-3)
 
     result = run(tmp_path, titles=make_titles(40), model_config=config, settings=settings)
 
+    # A neighbour is of the other camera, and the mean of no state: copying either is off by about 0.8 and 0.95.
     assert result.losses[0] > 0.8
     assert result.validation is not None
-    assert result.validation.loss < 0.1
-    assert result.validation.skill_over_mean > 0.85
-    assert result.validation.skill_over_neighbour > 0.85
-    assert min(result.validation.cosine.values()) > 0.85
+    assert result.validation.loss < loss
+    assert result.validation.skill_over_mean > 1 - 1.5 * loss
+    assert result.validation.skill_over_neighbour > 1 - 1.5 * loss
+    assert min(result.validation.cosine.values()) > 1 - 1.5 * loss
 
 
 def test_a_seed_gives_the_same_files_twice_and_another_does_not(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ def test_validating_more_often_changes_no_weight_and_no_validation(tmp_path: Pat
 
     often, once = lines(tmp_path / "often"), lines(tmp_path / "once")
     assert [line["loss"] for line in often] == [line["loss"] for line in once]
-    assert often[-1] == once[-1]
+    assert without_speed(often[-1]) == without_speed(once[-1])
 
 
 def test_dropout_is_on_in_training(tmp_path: Path) -> None:
@@ -74,9 +78,29 @@ def test_dropout_is_on_in_training(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_title(tmp_path: Path) -> None:
     broken = replace(TITLES[3], vectors=TITLES[3].vectors * np.float32("nan"))
 
-    with pytest.raises(TrainingError, match=r"Step \d+: the loss is nan.*the vectors of title-03\."):
+    with pytest.raises(TrainingError, match=r"Step \d+: .* nan\. Not finite: the vectors of title-03\."):
         run(tmp_path, titles=[*TITLES[:3], broken, *TITLES[4:]], settings=replace(SHORT, val_fraction=0.0))
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_held_out_title_that_is_not_finite_stops_the_run_and_is_named(tmp_path: Path) -> None:
+    (title,) = split_titles(TITLES, SHORT.val_fraction, SHORT.seed).validation
+    vectors = np.array(title.vectors)
+    vectors[2] = np.nan
+    titles = [replace(one, vectors=vectors) if one is title else one for one in TITLES]
+
+    with pytest.raises(TrainingError, match=rf"Step 5: .*held-out titles is nan\. .*vectors of {title.title_id}\."):
+        run(tmp_path, titles=titles)
+
+
+def test_a_run_that_diverges_where_it_validates_says_so(tmp_path: Path) -> None:
+    wild = replace(SHORT, adamw_lr=1e38, muon_lr=1e38, warmup=0.0, val_every=1)
+
+    with pytest.raises(
+        TrainingError, match=r"held-out titles is nan\. The batch is fine: title-\d\d\..*lower learning"
+    ):
+        run(tmp_path, settings=wild)
+    assert not list((tmp_path / "checkpoints").glob("best-*"))
 
 
 def test_a_run_that_diverges_names_its_batch_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -134,14 +158,19 @@ def test_positions_that_no_training_title_reaches_are_left_out(tmp_path: Path) -
     assert load_model(tmp_path).config.max_shots == longest
 
 
+def read_validation(folder: Path, step: int) -> dict:
+    return lines(folder)[step - 1]["validation"]
+
+
 def test_the_record_names_both_sides_of_the_split(tmp_path: Path) -> None:
-    run(tmp_path)
+    run(tmp_path, recipe="my own")
 
     training = read_config(tmp_path).training
     split = split_titles(TITLES, SHORT.val_fraction, SHORT.seed)
     assert training.title_ids("train") == tuple(title.title_id for title in split.train)
     assert training.title_ids("validation") == tuple(title.title_id for title in split.validation)
-    assert (training.recipe, training.steps, training.seed) == ("mediafm", 12, 0)
+    assert (training.recipe, training.steps, training.seed) == ("my own", 12, 0)
+    assert training.validation == read_validation(tmp_path, 12)
     assert set(training.versions) == {"mediafm-cli", "numpy", "python", "torch"}
 
 
@@ -154,31 +183,67 @@ def test_every_step_is_logged_and_validation_comes_at_its_interval_and_at_the_en
     assert [line["step"] for line in written] == list(range(1, 13))
     assert [line["loss"] for line in written] == list(result.losses) == [metrics.loss for metrics in seen]
     assert [line["step"] for line in written if "validation" in line] == [5, 10, 12]
-    assert set(written[0]) == {"step", "loss", "cosine", "lr", "grad_norm", "shots"}
+    assert set(written[0]) == {"step", "loss", "cosine", "lr", "grad_norm", "shots", "speed"}
+    assert set(written[0]["speed"]) == {"shots_per_s", "data_wait", "mfu"}
     assert set(written[4]["validation"]) == {"loss", "cosine", "skill_over_mean", "skill_over_neighbour"}
     assert set(written[0]["cosine"]) == {"video", "audio"}
 
 
-def test_the_baselines_are_those_of_an_independent_formula() -> None:
-    split = split_titles(TITLES, 0.3, 0)
-
-    held_out = validation_set(split, TINY, SHORT)
-
-    assert held_out is not None
-    mean = mean_vector(split.train)
-    rows = np.concatenate([title.vectors for title in split.train])
-    assert mean == pytest.approx(rows.mean(axis=0), abs=1e-6)
-    targets = np.concatenate([w.vectors[mask] for w, mask in zip(held_out.windows, held_out.masks, strict=True)])
-    unit = mean / np.linalg.norm(mean)
-    assert held_out.mean_loss == pytest.approx(1 - (targets @ unit).mean(), abs=1e-6)
+# --- the best model ---------------------------------------------------------------------------------------------------
 
 
-def test_validation_is_the_same_each_time() -> None:
-    held_out = validation_set(split_titles(TITLES, 0.3, 0), TINY, SHORT)
-    model = MediaFM.seeded(replace(TINY, dropout=0.5), 0).train()
+def validated_as(
+    losses: dict[int, float], monkeypatch: pytest.MonkeyPatch, folder: Path, **arguments: object
+) -> Result:
+    """A run whose validations find these losses, one after the other."""
+    found = iter(losses.values())
+    monkeypatch.setattr("mediafm_cli.train.loop.validate", lambda *_: Validation(next(found), {"video": 0.5}, 0.1, 0.2))
+    settings = replace(SHORT, val_every=2, checkpoint_every=2, keep_last=99)
+    return run(folder, settings=settings, **arguments)
 
-    assert held_out is not None
-    assert validate(model, held_out, 2) == validate(model.train(), held_out, 2)
+
+@pytest.mark.parametrize("best", [2, 6, 12])
+def test_the_model_that_is_left_is_the_best_on_the_held_out_titles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    losses = {step: 0.5 + abs(step - best) / 100 for step in range(2, 13, 2)}
+
+    result = validated_as(losses, monkeypatch, tmp_path)
+
+    left, then = (load_model(folder) for folder in (tmp_path, tmp_path / "checkpoints" / f"step-{best:08d}"))
+    assert (result.steps, result.kept) == (12, best)
+    assert all(torch.equal(left.state_dict()[name], weight) for name, weight in then.state_dict().items())
+    training = read_config(tmp_path).training
+    assert (training.steps, training.validation["loss"]) == (best, 0.5)
+    assert [path.name for path in (tmp_path / "checkpoints").glob("best-*")] == [f"best-{best:08d}"]
+
+
+def test_of_two_models_that_are_equally_good_the_earlier_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = validated_as(dict.fromkeys(range(2, 13, 2), 0.5), monkeypatch, tmp_path)
+
+    assert result.kept == 2
+
+
+def test_the_best_model_of_a_run_that_went_on_may_be_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InterruptedRunError):
+        validated_as({2: 0.9, 4: 0.1, 6: 0.9, 8: 0.9}, monkeypatch, tmp_path, stop_after=7)
+
+    result = validated_as({8: 0.9, 10: 0.2, 12: 0.9}, monkeypatch, tmp_path, resume=True)
+
+    assert (result.resumed_from, result.kept) == (6, 4)
+
+
+def test_without_titles_to_validate_on_the_last_model_is_left(tmp_path: Path) -> None:
+    result = run(tmp_path, settings=replace(SHORT, val_fraction=0.0))
+
+    left, last = (load_model(folder) for folder in (tmp_path, tmp_path / "checkpoints" / "step-00000012"))
+    assert result.kept == 12
+    assert all(torch.equal(left.state_dict()[name], weight) for name, weight in last.state_dict().items())
+    assert read_config(tmp_path).training.validation is None
 
 
 def test_the_callers_generator_is_left_alone(tmp_path: Path) -> None:
@@ -187,3 +252,10 @@ def test_the_callers_generator_is_left_alone(tmp_path: Path) -> None:
     run(tmp_path)
 
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_reading_ahead_in_other_processes_changes_nothing(tmp_path: Path) -> None:
+    run(tmp_path / "alone")
+    run(tmp_path / "ahead", engine=replace(ON_CPU, workers=2))
+
+    assert products(tmp_path / "ahead") == products(tmp_path / "alone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from torch.optim import AdamW, Muon
 from toy_world import TINY, WITH_METADATA
 
 from mediafm_cli.errors import UsageError
+from mediafm_cli.model.msm import MEDIAFM
 from mediafm_cli.model.transformer import MediaFM
-from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.config import TrainConfig, find_recipe
 from mediafm_cli.train.optimizers import build_optimizers, build_schedules, rate_factor
 
 HIDDEN = {
@@ -49,7 +51,7 @@ def test_muon_has_exactly_the_matrices_of_the_hidden_layers(model: MediaFM) -> N
     assert isinstance(muon, Muon)
     assert isinstance(adamw, AdamW)
     assert names(model, muon.param_groups[0]["params"]) == HIDDEN
-    assert muon.param_groups[0]["adjust_lr_fn"] == "match_rms_adamw"
+    assert muon.param_groups[0]["adjust_lr_fn"] == "original"
 
 
 def test_adamw_alone_has_everything(model: MediaFM) -> None:
@@ -66,16 +68,21 @@ def test_weight_decay_is_for_matrices_only(model: MediaFM) -> None:
     assert names(model, decayed) == HIDDEN | {"project.weight", "project_metadata.weight", "predict.weight"}
 
 
-def test_muons_update_is_as_large_as_adamws_at_the_same_rate(model: MediaFM) -> None:
+@pytest.mark.parametrize("hidden", [16, 64])
+@pytest.mark.parametrize(("name", "factor"), [("up", 2.0), ("down", 1.0)])  # up has four rows for each column
+def test_the_spectral_norm_of_muons_update_is_its_rate_whatever_the_width(
+    hidden: int, name: str, factor: float
+) -> None:
+    model = MediaFM.seeded(replace(TINY, hidden=hidden), 0)
     muon, _ = build_optimizers(model, TrainConfig(muon_lr=0.01, weight_decay=0.0))
-    weight = model.blocks[0].feed_forward.up.weight  # type: ignore[union-attr]
+    weight = getattr(model.blocks[0].feed_forward, name).weight
     before = weight.detach().clone()
     weight.grad = torch.randn(weight.shape, generator=torch.manual_seed(0))
 
     muon.step()
 
-    rms = (weight.detach() - before).square().mean().sqrt().item()
-    assert rms == pytest.approx(0.2 * 0.01, rel=0.3)  # 0.2: Liu et al. 2025, section 2.2; Newton-Schulz is rough
+    norm = torch.linalg.matrix_norm(weight.detach() - before, ord=2).item()
+    assert norm == pytest.approx(factor * 0.01, rel=0.3)  # Newton-Schulz brings singular values near 1, and is rough
 
 
 def test_the_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
@@ -116,10 +123,26 @@ def test_a_schedule_that_starts_later_gives_the_same_rates(model: MediaFM) -> No
         ({"epochs": 0}, "epochs is 0"),
         ({"muon_lr": -1.0}, "muon_lr is -1.0"),
         ({"adamw_lr": math.nan}, "adamw_lr is nan"),
-        ({"mask_ratio": 1.0}, "mask_ratio is 1.0"),
+        ({"batch_shots": 0}, "batch_shots is 0"),
+        ({"accumulate": 0}, "accumulate is 0"),
+        ({"ema": 1.0}, "ema is 1.0"),
+        ({"precision": "fp16"}, "fp16 would need its gradients scaled"),
         ({"seed": -1}, "seed is -1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(change: dict[str, float], why: str) -> None:
+def test_settings_that_make_no_sense_are_refused(change: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         TrainConfig(**change)
+
+
+def test_a_recipe_is_found_by_name_and_what_is_given_takes_the_place_of_its_own() -> None:
+    recipe = find_recipe("mediafm")
+
+    assert recipe.objective == MEDIAFM
+    assert recipe.objective_with(mask_ratio=None, loss="blocks") == replace(MEDIAFM, loss="blocks")
+    assert (recipe.model["position"], recipe.model["missing"]) == ("learned", "zero")
+
+
+def test_an_unknown_recipe_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'bert'\. Known: modality-wise, mediafm"):
+        find_recipe("bert")

@@ -12,6 +12,7 @@ from toy_world import SHORT, TINY, make_titles
 
 from mediafm_cli.errors import TrainingError, UsageError
 from mediafm_cli.model.folder import load_model, read_config
+from mediafm_cli.model.msm import MEDIAFM
 from mediafm_cli.train.loop import pretrain
 from mediafm_cli.train.metrics import Metrics
 
@@ -46,7 +47,8 @@ def test_a_longer_run_goes_on_from_a_finished_one(tmp_path: Path) -> None:
     result = run(tmp_path, settings=replace(SHORT, max_steps=20), resume=True)
 
     assert (result.resumed_from, result.steps, len(result.losses)) == (12, 20, 8)
-    assert read_config(tmp_path).training.steps == 20
+    assert read_config(tmp_path / "checkpoints" / "step-00000020").training.steps == 20
+    assert read_config(tmp_path).training.steps == result.kept
     assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
 
 
@@ -58,15 +60,19 @@ def test_a_finished_run_returns_at_once_and_repairs_the_model(tmp_path: Path) ->
     result = run(tmp_path, resume=True)
 
     assert (result.resumed_from, result.steps, result.losses) == (12, 12, ())
+    assert result.kept == read_config(tmp_path).training.steps
     assert products(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"settings": replace(SHORT, muon_lr=0.5)}, "muon_lr was 0.001, is 0.5"),
+        ({"settings": replace(SHORT, muon_lr=0.5)}, rf"muon_lr was {SHORT.muon_lr}, is 0\.5"),
         ({"settings": replace(SHORT, seed=3)}, "seed was 0, is 3"),
+        ({"settings": replace(SHORT, ema=0.5)}, "ema was 0.0, is 0.5"),
+        ({"settings": replace(SHORT, objective=MEDIAFM)}, "objective.loss was blocks, is vector"),
         ({"model_config": replace(TINY, hidden=32)}, "hidden was 16, is 32"),
+        ({"model_config": replace(TINY, position="time")}, "position was rotary, is time"),
         (
             {"model_config": replace(TINY, layout=replace(TINY.layout, normalize="per-modality"))},
             "normalize is per-mod",
@@ -96,10 +102,9 @@ def test_how_often_it_saves_may_change(tmp_path: Path) -> None:
 
     run(tmp_path / "broken", settings=replace(SHORT, checkpoint_every=3, keep_last=1), resume=True)
 
-    names = ("metrics.jsonl", "model.safetensors")
     weights = [load_model(tmp_path / name).state_dict() for name in ("straight", "broken")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert (tmp_path / "broken" / names[0]).read_bytes() == (tmp_path / "straight" / names[0]).read_bytes()
+    assert products(tmp_path / "broken")["metrics.jsonl"] == products(tmp_path / "straight")["metrics.jsonl"]
 
 
 def test_a_folder_in_use_is_not_trained_into_again(tmp_path: Path) -> None:

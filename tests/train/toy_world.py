@@ -23,7 +23,7 @@ WITH_METADATA = Layout(LAYOUT.blocks, metadata=MetadataSource(4, "text.a", "3"))
 CAMERAS, STATES = 2, 6
 
 TINY = ModelConfig(LAYOUT, hidden=16, layers=1, heads=2, dropout=0.1)
-SHORT = TrainConfig(max_steps=12, batch_size=4, val_every=5, checkpoint_every=4)
+SHORT = TrainConfig(max_steps=12, batch_shots=56, val_every=5, checkpoint_every=4)
 
 
 def make_titles(count: int, *, shots: tuple[int, int] = (8, 20), seed: int = 0) -> list[Title]:
@@ -38,7 +38,8 @@ def make_titles(count: int, *, shots: tuple[int, int] = (8, 20), seed: int = 0) 
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         title_id = f"title-{number:02d}"
         metadata = draws.normal(size=4).astype(np.float32) if number % 2 else None
-        titles.append(Title(title_id, vectors.astype(np.float32), np.ones((len(vectors), 2), bool), metadata, "v1"))
+        present, start_s = np.ones((len(vectors), 2), bool), 4.0 * np.arange(len(vectors))
+        titles.append(Title(title_id, vectors.astype(np.float32), present, start_s, metadata, "v1"))
     return titles
 
 
@@ -48,5 +49,5 @@ def announce(metrics: Metrics) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    every_step = TrainConfig(max_steps=int(sys.argv[2]), batch_size=4, val_every=3, checkpoint_every=2)
+    every_step = TrainConfig(max_steps=int(sys.argv[2]), batch_shots=56, val_every=3, checkpoint_every=2)
     pretrain(make_titles(10), TINY, every_step, Path(sys.argv[1]), resume=True, progress=announce)

@@ -36,13 +36,14 @@ def ablate(
     from mediafm_cli.device import find_device
     from mediafm_cli.evaluate.ablate import run_ablation
     from mediafm_cli.evaluate.results import table, write_results
+    from mediafm_cli.model.pretrained import find_model
     from mediafm_cli.stages.outcome import Progress
 
     console = Console(quiet=quiet, as_json=json)
     with console.progress("ablate") as progress:
         found = run_ablation(
             paths,
-            model,
+            find_model(model),
             seed=seed,
             device=find_device(device),
             progress=lambda done, total: progress(Progress(done, total, "rows")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,7 @@ from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
 from mediafm_cli.cli.titles import run_over_titles
+from mediafm_cli.errors import SomeTitlesFailedError, UsageError
 
 
 def embed(
@@ -19,12 +21,24 @@ def embed(
         str | None, typer.Option(help="Name of the embeddings in the store. Default: that of the model's folder.")
     ] = None,
     layer: Annotated[
-        Literal["output", "hidden"], typer.Option(help="In the space of the fused vectors, or the state before it.")
-    ] = "output",
+        Literal["output", "hidden"] | None,
+        typer.Option(help="In the space of the fused vectors, or the state before it. Default: the model's."),
+    ] = None,
     window: Annotated[int | None, typer.Option(min=1, help="Shots seen at once. Default: the model's.")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Shots that windows share. Default: half.")] = None,
     device: shared.Device = "auto",
-    batch_size: shared.BatchSize = 8,
+    batch_shots: Annotated[int, typer.Option(min=1, help="Shots at once on a GPU, of several titles.")] = 8192,
+    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Of the matrix products.")] = "fp32",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Write the vectors of all shots here, too.")
+    ] = None,
+    export: Annotated[
+        Literal["npy", "parquet"] | None, typer.Option(help="As matrices with an index, or tables. Default: npy.")
+    ] = None,
+    pool: Annotated[
+        Path | None,
+        typer.Option(metavar="CLIPS.csv", help="With -o: not of shots, but of clips (title,start_s,end_s)."),
+    ] = None,
     overwrite: shared.Overwrite = False,
     dry_run: shared.DryRun = False,
     null: shared.Nul = False,
@@ -36,19 +50,43 @@ def embed(
 
     mediafm embed stores/ --model model/
 
+    mediafm embed stores/ --model model/ -o vectors/ --pool clips.csv
+
     mediafm embed stores/film.h5 --model model/ --layer hidden --name hidden
     """
     titles = find_inputs(stores, STORE_SUFFIXES, nul=null)
+    if output is None and (export or pool):
+        raise UsageError("--export and --pool write into a folder, and none was given.", hint="Add -o FOLDER.")
     from mediafm_cli.device import find_device
     from mediafm_cli.model.folder import load_model, model_fingerprint
-    from mediafm_cli.stages.embed import EmbedSettings, embed_store
+    from mediafm_cli.model.pretrained import find_model
+    from mediafm_cli.stages.embed import EmbedSettings, embed_stores
+    from mediafm_cli.stages.export import export_titles, require_form, write_table
+    from mediafm_cli.stages.pool import find_clips, pool_clips, read_clips
 
-    settings = EmbedSettings(name or model.resolve().name, layer, window, overlap, batch_size)
-    loaded, fingerprint = load_model(model, find_device(device)), model_fingerprint(model)
-    run_over_titles(
-        "embed",
-        titles,
-        lambda title, _: embed_store(title, loaded, fingerprint, settings, overwrite=overwrite, dry_run=dry_run),
-        Console(quiet=quiet, verbose=verbose, as_json=json),
-        nul=null,
-    )
+    form = export or "npy"
+    require_form(form)
+    clips = read_clips(pool) if pool else []
+    found = find_clips(clips, titles, pool) if pool else {}
+    settings = EmbedSettings(name or model.resolve().name, layer, window, overlap, batch_shots, precision)
+    folder = find_model(model)
+    loaded, fingerprint = load_model(folder, find_device(device)), model_fingerprint(folder)
+    console = Console(quiet=quiet, verbose=verbose, as_json=json)
+    ends = embed_stores(titles, loaded, fingerprint, settings, overwrite=overwrite, dry_run=dry_run)
+    try:
+        done = run_over_titles("embed", titles, lambda *_: next(ends)(), console, nul=null)
+    except SomeTitlesFailedError as error:
+        if output is None:
+            raise
+        hint = "Leave them out, or mend them, and run the command again: what is done is not done twice."
+        raise SomeTitlesFailedError(error.what, f"The others are embedded; {output} is not written.", hint) from error
+    if output is None:
+        return
+    if dry_run:
+        console.say(f"embed: would write {f'{len(clips)} clips' if pool else 'all shots'} to {output}")
+    elif pool:
+        write_table(output, "clips", [pool_clips(clips, found, loaded, settings)], form)
+        console.say(f"embed: {len(clips)} clips are in {output}")
+    else:
+        export_titles(done, settings.name, output, form)
+        console.say(f"embed: all shots of {len(done)} titles are in {output}")

@@ -1,0 +1,94 @@
+"""Self-attention within each of several sequences that lie end to end, and the rotary positions in it.
+
+One interface, three ways to compute it, the same to rounding: sequences of one length as a single batch;
+FlashAttention's variable lengths on a GPU in half precision; one sequence after another elsewhere, which on a processor
+costs less than padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ROTARY_BASE = 10_000.0
+"""Su et al. 2021, "RoFormer", section 3.2.2: the slowest pair turns once in about this many positions times 2 pi."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Where the sequences of a batch lie among its T tokens.
+
+    Attributes:
+        lengths: tokens of each of B sequences. ``offsets``: int32 [B + 1], where they begin, on the device.
+    """
+
+    lengths: tuple[int, ...]
+    offsets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """Cosine and sine of each token's angles: [T, 1, w / 2], w being the width of a head."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def rotation_at(positions: Tensor, head_width: int) -> Rotation:
+    """The rotation of tokens at ``positions``, float [T]; any unit will do, since only differences count."""
+    pairs = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32)
+    speeds = ROTARY_BASE ** (-pairs / head_width)  # [w/2]
+    angles = (positions[:, None] * speeds)[:, None, :]  # [T, 1, w/2]
+    return Rotation(angles.cos(), angles.sin())
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn the pairs (i, i + w/2) of each head; x: [T, heads, w]."""
+    cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
+    first, second = x.chunk(2, dim=-1)  # [T, heads, w/2] each
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans) -> Tensor:
+    """Every token attends to every token of its own sequence; [T, heads, w] each, and the result too."""
+    lengths = spans.lengths
+    if len(set(lengths)) == 1:
+        shape = (len(lengths), lengths[0])
+        return _attend_batch(*(x.unflatten(0, shape) for x in (query, key, value))).flatten(0, 1)
+    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+        from torch.nn.attention.varlen import varlen_attn
+
+        longest = max(lengths)
+        return varlen_attn(query, key, value, spans.offsets, spans.offsets, longest, longest)  # type: ignore[return-value]
+    parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
+    return torch.cat([_attend_batch(*(x[None] for x in part))[0] for part in parts])
+
+
+def _attend_batch(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """[B, L, heads, w] each."""
+    q, k, v = (x.transpose(1, 2) for x in (query, key, value))  # [B, heads, L, w]
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)  # [B, L, heads, w]
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention. Query, key and value are three matrices: Muon orthogonalises each by itself."""
+
+    def __init__(self, hidden: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(hidden, hidden)
+        self.value = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
+        """x: [T, h]. Returns [T, h]."""
+        query, key, value = (
+            linear(x).unflatten(-1, (self.heads, -1)) for linear in (self.query, self.key, self.value)
+        )  # [T, heads, w]
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        return self.out(attend(query, key, value, spans).flatten(1))  # [T, h]

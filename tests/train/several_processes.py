@@ -1,0 +1,151 @@
+"""Short runs that one process or two can do, and what they must agree on.
+
+Run as a script by torchrun, it does those of ``RUNS``, ``STOPPED`` and ``REFUSED`` that a folder asks for: ``FOLDER``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from toy_world import TINY, WITH_METADATA, make_titles
+
+from mediafm_cli.errors import MediafmError
+from mediafm_cli.model.config import ModelConfig
+from mediafm_cli.model.msm import MEDIAFM
+from mediafm_cli.model.title import Title
+from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.distributed import Shard
+from mediafm_cli.train.loop import ON_CPU, Result, pretrain
+from mediafm_cli.train.metrics import Metrics
+
+TITLES = make_titles(14, shots=(1, 40))
+"""Of 1 to 39 shots; a step has 1 to 4 windows of them, so that at times there are fewer than processes."""
+
+MODEL = replace(TINY, layers=2, max_shots=16, dropout=0.0, layout=WITH_METADATA)
+ADAMW = TrainConfig(optimizer="adamw", max_steps=12, batch_shots=24, val_every=3, checkpoint_every=4, val_fraction=0.2)
+MUON = replace(ADAMW, optimizer="muon")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one of the runs is of."""
+
+    settings: TrainConfig
+    shard: Shard = "none"
+    model: ModelConfig = MODEL
+
+
+RUNS = {
+    "adamw": Run(replace(ADAMW, accumulate=2)),
+    "adamw-published": Run(
+        replace(ADAMW, objective=MEDIAFM), model=replace(MODEL, position="learned", missing="zero", global_token=False)
+    ),
+    "adamw-time": Run(
+        replace(ADAMW, accumulate=3, ema=0.8),
+        model=replace(MODEL, position="time", missing="masked", projection="per-modality"),
+    ),
+    "muon": Run(replace(MUON, accumulate=2)),
+    "full-adamw": Run(replace(ADAMW, accumulate=2, ema=0.8), "full"),
+    "full-adamw-published": Run(
+        replace(ADAMW, objective=MEDIAFM), "full", replace(MODEL, position="learned", missing="zero")
+    ),
+    "full-muon": Run(MUON, "full"),
+}
+"""Done from their start to their end."""
+
+HANDED_ON = {
+    "1-2-1": Run(MUON),
+    "1-2-1-full": Run(replace(MUON, ema=0.8), "full"),
+}
+"""Begun by one process, continued by two, and ended by one."""
+
+
+class Interrupted(Exception):  # noqa: N818 - it stands for no error
+    """Ends a single process between two steps."""
+
+
+def train(folder: Path, run: Run, titles: Sequence[Title] = TITLES, **arguments: Any) -> Result:
+    return pretrain(titles, run.model, run.settings, folder, engine=replace(ON_CPU, shard=run.shard), **arguments)
+
+
+def stop_at(step: int) -> Any:
+    """Ask this process to end, as a cluster does; the others will know from it."""
+
+    def watch(metrics: Metrics) -> None:
+        if metrics.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return watch
+
+
+def broken(rank_of_batch: int) -> list[Title]:
+    """The titles, of which one has a number that is none."""
+    titles = list(TITLES)
+    vectors = titles[rank_of_batch].vectors.copy()
+    vectors[:] = np.nan
+    titles[rank_of_batch] = replace(titles[rank_of_batch], vectors=vectors)
+    return titles
+
+
+def refused(folder: Path, run: Run, titles: Sequence[Title] = TITLES, **arguments: Any) -> str:
+    """The error of a run, by its type and text."""
+    try:
+        train(folder, run, titles, **arguments)
+    except MediafmError as error:
+        return f"{type(error).__name__}: {error}"
+    return "none"
+
+
+def launch(*words: object, options: Sequence[object] = (), **settings: Any) -> subprocess.Popen[str]:
+    """Start two processes by torchrun; signals do in them what they do by default, whatever started the tests."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **settings.pop("env", {})}
+    return subprocess.Popen(
+        [*map(str, torchrun), *map(str, words)],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=default_signals,
+        **settings,
+    )
+
+
+def default_signals() -> None:
+    """Ctrl-C is ignored in what a shell runs in the background, and so in all that is started from there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def main(folder: Path) -> None:
+    """All that needs two processes."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    said: dict[str, Any] = {}
+    for name, run in RUNS.items():
+        said[name] = len(train(folder / name, run).losses)
+    for name, run in HANDED_ON.items():
+        stopped = train(folder / name, run, resume=True, progress=stop_at(6))
+        said[name] = [stopped.resumed_from, stopped.steps, stopped.kept]
+    said["not empty"] = refused(folder / "adamw", RUNS["adamw"])
+    said["another run"] = refused(folder / "adamw", RUNS["muon"], resume=True)
+    said["finished"] = train(folder / "adamw", RUNS["adamw"], resume=True).kept
+    once = Run(replace(ADAMW, max_steps=40, val_fraction=0.0))
+    for number in range(0, len(TITLES), 3):
+        said[f"nan {number}"] = refused(folder / f"nan-{number}", once, broken(number))
+    (folder / f"said-{dist.get_rank()}.json").write_text(json.dumps(said))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,180 @@
+"""One step of learning: its gradient, its update, the averaged weights, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from short_runs import interrupted, products, run
+from toy_world import SHORT, TINY, WITH_METADATA, make_titles
+
+from mediafm_cli.model.config import ModelConfig
+from mediafm_cli.model.folder import load_model
+from mediafm_cli.model.msm import MEDIAFM, Objective
+from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.distributed import World
+from mediafm_cli.train.sequences import Sequences
+from mediafm_cli.train.step import Learner
+
+NO_DROPOUT = replace(TINY, layout=WITH_METADATA, layers=2, dropout=0.0)
+OBJECTIVES = {
+    "blocks": Objective(),
+    "vector": MEDIAFM,
+    "bert": Objective(mask_by="bert", visible_weight=0.1, mask_span=2.0),
+}
+
+
+def make_learner(config: ModelConfig = NO_DROPOUT, **settings: Any) -> tuple[Learner, Sequences]:
+    chosen = TrainConfig(**{"batch_shots": 150, "max_steps": 10, "optimizer": "adamw", **settings})
+    model = MediaFM.seeded(config, 0)
+    learner = Learner(model, model, chosen, 10, World(torch.device("cpu")), peak=1e9)
+    learner.start(0)
+    return learner, Sequences(make_titles(20), config, chosen)
+
+
+def gradient(objective: Objective, accumulate: int, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
+    """The gradient of the first step, and what the step tells."""
+    monkeypatch.setattr(Learner, "_update", lambda learner: None)
+    learner, data = make_learner(objective=objective, accumulate=accumulate, grad_clip=1e9)
+    metrics, _ = learner.read(learner.step(1, data[0], stopping=False))
+    grads = {name: weight.grad.clone() for name, weight in learner.model.named_parameters()}
+    return grads, {"loss": metrics.loss, "norm": metrics.grad_norm, **metrics.cosine, "shots": metrics.shots}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("parts", [2, 3, 5])
+def test_a_step_in_parts_has_the_gradient_of_one_part(name: str, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, told = gradient(OBJECTIVES[name], 1, monkeypatch)
+
+    grads, told_by_parts = gradient(OBJECTIVES[name], parts, monkeypatch)
+
+    assert told_by_parts == pytest.approx(told, abs=1e-6)
+    for key, expected in whole.items():
+        torch.testing.assert_close(grads[key], expected, atol=1e-6, rtol=1e-4)
+
+
+def cosine_distances(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    a, b = predicted.astype(np.float64), truth.astype(np.float64)
+    return 1 - (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def test_what_a_step_tells_is_the_loss_of_its_windows_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, data = make_learner()
+    (batch,) = data[0]
+    with torch.no_grad():
+        predicted = learner.model.train()(batch).predicted.numpy()
+    truth, hidden = batch.vectors[batch.target_rows].numpy(), batch.weights.numpy() == 1
+
+    metrics, stopping = learner.read(learner.step(1, [batch], stopping=True))
+
+    video, audio = (
+        cosine_distances(predicted[hidden[:, column], own], truth[hidden[:, column], own]).mean()
+        for column, own in enumerate((slice(0, 16), slice(16, 24)))
+    )
+    assert metrics.loss == pytest.approx((video + audio) / 2, abs=1e-6)
+    assert metrics.cosine == pytest.approx({"video": 1 - video, "audio": 1 - audio}, abs=1e-6)
+    assert (metrics.step, metrics.steps, metrics.shots, stopping) == (1, 10, len(batch), True)
+    assert metrics.speed.shots_per_s > 0
+    assert 0 <= metrics.speed.data_wait <= 1
+    assert metrics.speed.mfu > 0
+
+
+def test_the_gradient_is_clipped_to_its_largest_norm_and_told_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, told = gradient(Objective(), 1, monkeypatch)
+    learner, data = make_learner(grad_clip=0.5 * told["norm"])
+
+    metrics, _ = learner.read(learner.step(1, data[0], stopping=False))
+
+    norm = float(np.sqrt(sum(grad.double().square().sum().item() for grad in whole.values())))
+    assert told["norm"] == pytest.approx(norm, rel=1e-5)
+    assert metrics.grad_norm == pytest.approx(norm, rel=1e-5)
+    for name, weight in learner.model.named_parameters():
+        torch.testing.assert_close(weight.grad, 0.5 * whole[name], atol=1e-6, rtol=1e-3)
+
+
+# --- averaged weights -------------------------------------------------------------------------------------------------
+
+
+def weights_of(model: MediaFM) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().double().clone() for name, weight in model.state_dict().items()}
+
+
+def close(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> bool:
+    return all(torch.allclose(found[name].double(), expected[name], atol=1e-6) for name in expected)
+
+
+def test_the_average_forgets_by_its_decay() -> None:
+    learner, data = make_learner(ema=0.7)
+    average = weights_of(learner.model)
+
+    for step in range(5):
+        learner.step(step + 1, data[step], stopping=False)
+        weights = weights_of(learner.model)
+        average = {name: 0.7 * average[name] + 0.3 * weights[name] for name in average}
+
+    assert close(learner.trained.kept_weights(), average)
+    assert not close(learner.trained.kept_weights(), weights)
+
+
+def test_the_model_computes_with_the_average_where_it_is_validated_and_learns_on_with_its_own() -> None:
+    learner, data = make_learner(ema=0.7)
+    learner.step(1, data[0], stopping=False)
+    own, average = weights_of(learner.model), learner.trained.kept_weights()
+
+    with learner.averaged():
+        inside = weights_of(learner.model)
+
+    assert close(inside, {name: weight.double() for name, weight in average.items()})
+    assert all(torch.equal(weights_of(learner.model)[name], own[name]) for name in own)
+
+
+def test_without_an_average_the_weights_themselves_are_kept() -> None:
+    learner, data = make_learner()
+    learner.step(1, data[0], stopping=False)
+
+    assert learner.trained.average is None
+    assert close(learner.trained.kept_weights(), weights_of(learner.model))
+
+
+def test_a_run_leaves_the_averaged_weights(tmp_path: Path) -> None:
+    settings = replace(SHORT, ema=0.8, checkpoint_every=1, keep_last=12, val_fraction=0.0)
+    run(tmp_path, settings=settings)
+    average = weights_of(MediaFM.seeded(load_model(tmp_path).config, settings.seed))
+
+    for step in range(1, 13):
+        weights = weights_of(load_model(tmp_path / "checkpoints" / f"step-{step:08d}"))
+        average = {name: 0.8 * average[name] + 0.2 * weights[name] for name in average}
+
+    assert close(load_model(tmp_path).state_dict(), average)
+
+
+@pytest.mark.parametrize("after", [6, 11])
+def test_a_resumed_run_goes_on_with_its_average(tmp_path: Path, after: int) -> None:
+    settings = replace(SHORT, ema=0.8)
+    run(tmp_path / "straight", settings=settings)
+    interrupted(tmp_path / "broken", after, settings=settings)
+
+    run(tmp_path / "broken", settings=settings, resume=True)
+
+    assert products(tmp_path / "broken") == products(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_parts_may_change_where_a_run_goes_on(tmp_path: Path, accumulate: int) -> None:
+    settings, config = replace(SHORT, optimizer="adamw"), replace(TINY, dropout=0.0)
+    run(tmp_path / "straight", settings=settings, model_config=config)
+    interrupted(tmp_path / "broken", 9, settings=settings, model_config=config)
+
+    result = run(
+        tmp_path / "broken", settings=replace(settings, accumulate=accumulate), model_config=config, resume=True
+    )
+
+    assert result.resumed_from == 8
+    pair = [load_model(tmp_path / name / "checkpoints" / "step-00000012") for name in ("straight", "broken")]
+    assert close(pair[1].state_dict(), weights_of(pair[0]))
