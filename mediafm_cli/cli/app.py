@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -12,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_cli import __version__
+from mediafm_cli.cli.chain import TERMINATED
 from mediafm_cli.cli.commands.ablate import ablate
 from mediafm_cli.cli.commands.check import check
 from mediafm_cli.cli.commands.config import config as config_group
@@ -48,6 +52,33 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come. It ends a command as Ctrl-C does."""
+
+
+@contextmanager
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Raise ``Terminated`` on SIGTERM, unless someone around the command line handles it otherwise.
+
+    Only the first counts: ``timeout`` sends two, and what tidies up after the first is not to be cut short.
+    """
+    is_ours = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    )
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise Terminated
+
+    if is_ours:
+        signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class MediafmGroup(PluggedGroup):
     """Reports what goes wrong in any command."""
 
@@ -63,16 +94,20 @@ class MediafmGroup(PluggedGroup):
         _without_envvars(self)
         return super().get_help(ctx)
 
+    @_interrupt_on_sigterm()
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except MediafmError as error:
             _show_traceback(ctx)
-            Console().fail(error)
+            if _speaks():
+                Console().fail(error)
             raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt:
-            Console().say("Interrupted. What was finished is kept; run the same command again to go on.")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            if _speaks():
+                done = " ".join(getattr(interrupt, "__notes__", ["What was finished is kept"]))
+                Console().say(f"Interrupted. {done}; run the same command again to go on.")
+            raise typer.Exit(TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
@@ -88,6 +123,11 @@ class MediafmGroup(PluggedGroup):
             why = f"{type(error).__name__}: {error}."
             Console().fail(PluginError(f"{found.described} failed.", why))
             raise typer.Exit(PluginError.exit_code) from error
+
+
+def _speaks() -> bool:
+    """Whether this process reports errors: the first that torchrun started on this machine; the others fail alike."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _without_envvars(command: Any) -> Any:

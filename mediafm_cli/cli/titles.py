@@ -18,6 +18,20 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+class OthersDoneError(SomeTitlesFailedError):
+    """Some titles of several failed, and the next stage can go on with the others.
+
+    Args:
+        failed: titles. ``done``: stores of the others, in order.
+    """
+
+    def __init__(self, failed: Sequence[Path], done: Sequence[Path]) -> None:
+        names = ", ".join(map(str, failed))
+        super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles failed: {names}.", "The others are done.")
+        self.failed = list(failed)
+        self.done = list(done)
+
+
 def run_over_titles(
     stage: str,
     titles: Sequence[Path],
@@ -36,10 +50,11 @@ def run_over_titles(
 
     Raises:
         MediafmError: the error of the only title.
-        SomeTitlesFailedError: some of several failed; each was reported when it did.
+        OthersDoneError: some of several failed; each was reported when it did.
         MediafmError: all of several failed; of the kind of the last.
         PluginError, UnavailableError: the encoder itself is broken, or what it needs is not there, so that no other
             title can fare better.
+        KeyboardInterrupt: with a note that says how many of several titles are done.
     """
     outcomes: dict[Path, Outcome] = {}
     failed: dict[Path, MediafmError] = {}
@@ -68,7 +83,8 @@ def run_over_titles(
     def report(numbered: tuple[int, Path], ended: Outcome | MediafmError) -> None:
         _, title = numbered
         if isinstance(ended, MediafmError):
-            console.fail(ended)
+            known = any((ended.why, ended.hint) == (before.why, before.hint) for before in failed.values())
+            console.fail(MediafmError(f"{ended.what} As above.") if known and ended.why else ended)
             failed[title] = ended
             return
         tell = console.detail if several else console.say
@@ -78,17 +94,22 @@ def run_over_titles(
         _show_result(stage, ended, console, nul)
         outcomes[title] = ended
 
-    _each(run, list(enumerate(titles, 1)), report, jobs, stopped)
+    try:
+        _each(run, list(enumerate(titles, 1)), report, jobs, stopped)
+    except KeyboardInterrupt as interrupt:
+        if several:
+            interrupt.add_note(f"{len(outcomes)} of {len(titles)} titles are done ({stage})")
+        raise
     if several:
         counts = Counter([*(outcome.status for outcome in outcomes.values()), *["failed"] * len(failed)])
         counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         console.say(f"{stage}: {len(titles)} titles: {counted}")
-    if failed and outcomes:
-        names = ", ".join(str(title) for title in failed)
-        raise SomeTitlesFailedError(f"{len(failed)} of {len(titles)} titles failed: {names}.", "The others are done.")
+    done = [outcome.store for outcome in outcomes.values()]
+    if failed and done:
+        raise OthersDoneError(list(failed), done)
     if failed:
         raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
-    return [outcome.store for outcome in outcomes.values()]
+    return done
 
 
 def _unforeseen(title: Path, error: Exception) -> MediafmError:

@@ -65,13 +65,21 @@ def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[An
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     signal.signal(signal.SIGTERM, _unwind)
     try:
-        outcome = work(*arguments, progress=lambda progress: answer.send(("progress", progress)), **named)
+        outcome = work(*arguments, progress=lambda progress: _tell(answer, "progress", progress), **named)
     except Exception as error:  # raised again by the parent
         carried = _carriable(error)
         carried.add_note(traceback.format_exc())
-        answer.send(("raised", carried))
+        _tell(answer, "raised", carried)
     else:
-        answer.send(("returned", outcome))
+        _tell(answer, "returned", outcome)
+
+
+def _tell(answer: Connection, kind: str, value: Any) -> None:
+    """Send it to the parent; where that is gone, end as if terminated: nobody is left to hear of an error."""
+    try:
+        answer.send((kind, value))
+    except BrokenPipeError:
+        _unwind(signal.SIGTERM, None)
 
 
 def _unwind(number: int, frame: object) -> None:

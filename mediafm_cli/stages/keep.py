@@ -21,6 +21,7 @@ from mediafm_cli.media.kept_frames import FramesWriter, open_kept_frames
 from mediafm_cli.media.kept_sound import SoundWriter
 from mediafm_cli.media.probe import require_video
 from mediafm_cli.media.shots import KeepFrames
+from mediafm_cli.store.commit import require_writable
 from mediafm_cli.store.schema import Shots
 
 
@@ -82,5 +83,6 @@ def keep_later(media: Path, store: Path, fingerprint: str, shots: Shots, needs: 
         with kept:
             if all(kept.holds(*span) for span in shots.spans):
                 return ""
+    require_writable(store)
     with Collector(media, store, fingerprint, needs) as collector:
         return collector.finish(shots)

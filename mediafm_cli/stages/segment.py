@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +15,7 @@ import numpy as np
 
 from mediafm_cli.api import Frames, Segmenter, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions
+from mediafm_cli.media.captions import Captions, CaptionSource, Cue, StreamCues, assign_cues, choose_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
@@ -25,11 +25,13 @@ from mediafm_cli.registry import blame, load_segmenter
 from mediafm_cli.stages.keep import Collector, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
-from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.commit import require_writable, update_store
 from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
-from mediafm_cli.store.raw import canonical_json
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.schema import Boundaries, Cues, Embedding, Encoding, Fused, Shots, Source
+
+_RULES = {"min_shot_s": "--min-shot", "max_shot_s": "--max-shot"}
+_SHORT = 60
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def segment_title(
 
     Raises:
         MediaError: the file is no media, has no picture, or cannot be read.
-        StaleError: the store was made from another file, or with other settings.
+        StaleError: the store was made from another file, or with other settings; says which.
+        UnavailableError: the store's folder cannot be written.
     """
     settings = settings or SegmentSettings()
     needs = settings.keep_frames
@@ -88,13 +91,7 @@ def segment_title(
     source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
     if store.exists() and not overwrite:
         shots = _require_same(read_contents(store), source, chosen, store)
-        if source_of_text.names_inside:  # nothing to compare: the film is the same one
-            is_same = shots.captions in source_of_text.names_inside
-        else:
-            cues = source_of_text.captions().cues
-            is_same = list(shots.text) == assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
-        if not is_same:
-            raise _refused(store, "the text of its shots is not that of the subtitles found now")
+        _require_same_text(shots, source_of_text, store)
         summary = f"shots: {len(shots.text)}, there already"
         kept = keep_later(media, store, source.fingerprint, shots, needs) if needs and not dry_run else ""
         if kept:
@@ -111,7 +108,7 @@ def segment_title(
     def watch(frames: int, time_s: float) -> None:
         progress(Progress(time_s, info.duration_s, "s"))
 
-    store.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(store)
     with Collector(media, store, source.fingerprint, needs, info.audio_index) if needs else nullcontext() as collector:
         streamed = StreamCues(info.start_s)
         listen = {} if source_of_text.stream is None else {source_of_text.stream: streamed.take}
@@ -254,23 +251,68 @@ def _require_same(before: Contents, source: Source, chosen: _Chosen, store: Path
     """The shots that are there, if they are what this run would make."""
     there, shots = before.groups.get("source"), before.groups.get("shots")
     if not isinstance(there, Source) or not isinstance(shots, Shots):
-        raise _refused(store, "it has no shots")
+        raise _refused(store, "It has no shots.")
     if there.fingerprint != source.fingerprint:
-        raise _refused(store, f"it was made from another file, {there.name}")
+        if there.path == source.path:
+            raise _refused(store, f"It was made from {there.name}, which has changed since.")
+        raise _refused(store, f"It was made from another file, {(store.parent / there.path).resolve()}.")
     require_fresh(before, "shots", shots.made_from, "mediafm segment with --overwrite")
+    different = _differences(shots, chosen)
+    if different:
+        raise _refused(store, f"It was segmented with other settings: {'; '.join(different)}.")
+    different = _changed(there.metadata, source.metadata)
+    if different:
+        raise _refused(
+            store, f"Its title metadata is not that given now; different: {', '.join(map(_short, different))}."
+        )
+    return shots
+
+
+def _differences(shots: Shots, chosen: _Chosen) -> list[str]:
+    """What the shots that are there were made with and this run would not, each as ``name was → is``."""
+
+    def made_with(segmenter: str, options: Mapping[str, Any], fingerprint: Mapping[str, str]) -> dict[str, Any]:
+        return {"--segmenter": segmenter, **options, **{f"its {key}": value for key, value in fingerprint.items()}}
+
+    was = made_with(shots.segmenter, shots.options, shots.fingerprint)
+    now = made_with(chosen.name, chosen.options, chosen.fingerprint)
     given = chosen.segmenter.options
     ignored = options_as_json(given).keys() - compared_options(given)
-    made_by, wanted = (
-        (of.options.keys(), {key: value for key, value in of.options.items() if key not in ignored})
-        for of in (shots, chosen)
-    )
-    if made_by != wanted or (shots.segmenter, dict(shots.fingerprint)) != (chosen.name, chosen.fingerprint):
-        raise _refused(store, f"it was segmented by {shots.segmenter} with {canonical_json(shots.options)}")
-    if there.metadata != source.metadata:
-        raise _refused(store, "its title metadata is not that given now")
-    return shots
+    now |= {key: was[key] for key in ignored & was.keys()}
+    if shots.segmenter != chosen.name:  # whose options are not comparable
+        was, now = ({key: of[key] for key in ("--segmenter", *_RULES) if key in of} for of in (was, now))
+    return [
+        f"{_RULES.get(key) or _short(key)} {_short(was.get(key, 'unset'))} → {_short(now.get(key, 'unset'))}"
+        for key in _changed(was, now)
+    ]
+
+
+def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The keys whose values differ, and those that only one of them has."""
+    return [key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key]]
+
+
+def _short(value: object) -> str:
+    """What a store says, on a terminal: neither a whole hash nor what would steer it."""
+    text = str(value)
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= _SHORT else f"{text[:12]}…"
+
+
+def _require_same_text(shots: Shots, found: CaptionSource, store: Path) -> None:
+    if found.names_inside:  # nothing to compare: the film is the same one
+        is_same = shots.captions in found.names_inside
+    else:
+        cues = found.captions().cues
+        is_same = list(shots.text) == assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
+    if is_same:
+        return
+    if shots.captions == found.name:
+        raise _refused(store, f"Its text was read from {found.name}, which has changed since.")
+    now = " or ".join(found.names_inside) or found.name
+    raise _refused(store, f"The source of its text is another now: {_short(shots.captions)} → {now}.")
 
 
 def _refused(store: Path, why: str) -> StaleError:
     hint = "Replace it with --overwrite, or choose another folder with -o."
-    return StaleError(f"{store} is there already.", f"{why[:1].upper()}{why[1:]}.", hint)
+    return StaleError(f"{store} is there already.", why, hint)

@@ -6,23 +6,25 @@ over the old one. A reader keeps the whole old file, a crash leaves it, and a fu
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from mediafm_cli import __version__
-from mediafm_cli.errors import MediafmError, StoreError
+from mediafm_cli.errors import MediafmError, StoreError, UnavailableError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.safe_open import ROOT, SHA256
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, kind_at
 
 WRITE_BYTES = 1 << 20
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> Contents:
@@ -35,7 +37,11 @@ def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> C
         MediafmError: the disk is full, or the folder cannot be written.
     """
     path = path.resolve()
-    with _locked(path):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_locked(path))
+        except OSError as error:
+            raise _unwritable(path, error) from error
         after = change(read_contents(path) if path.exists() else None)
         image = _to_bytes(after)
         try:
@@ -45,15 +51,27 @@ def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> C
         return after
 
 
+def require_writable(path: Path) -> None:
+    """Make the folder of a store, and try whether it can be written, before the work whose result the store is to keep.
+
+    Raises:
+        UnavailableError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.resolve()):
+            pass
+    except OSError as error:
+        hint = "Choose another folder with -o, or make this one writable."
+        raise UnavailableError(f"{path.parent} cannot be written.", f"{error.strerror}.", hint) from error
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold ``<store>.lock``. It is removed afterwards, so whoever waited must look whether it is still the one."""
     lock = path.with_name(f"{path.name}.lock")
     while True:
-        try:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_same_file(handle, lock):
@@ -102,8 +120,8 @@ def _verify(path: Path, temporary: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> MediafmError:
-    what = f"{path} could not be written."
-    return MediafmError(what, f"{error.strerror}.", "The store is as it was before; run the command again.")
+    hint = f"Make {path.parent} writable" if error.errno in _FORBIDDEN else "The store is as it was before"
+    return MediafmError(f"{path} could not be written.", f"{error.strerror}.", f"{hint}; run the command again.")
 
 
 def _to_bytes(contents: Contents) -> bytes:

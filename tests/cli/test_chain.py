@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typed_commands import Mediafm
 
 from mediafm_cli.errors import MediaError
+from mediafm_cli.stages.encode import EncodeSettings, encode_title
+from mediafm_cli.stages.host import EncoderHost
+from mediafm_cli.stages.outcome import Outcome
+from mediafm_cli.store.read import open_store
 from mediafm_cli.synthetic import SyntheticTitle
 
 STEPS = 3
@@ -118,6 +123,47 @@ def test_the_demo_makes_everything_it_names_and_can_be_run_again(mediafm: Mediaf
     assert second.out == first.out
     assert read_files(tmp_path / "demo" / "stores") == made
     assert "by chance" in first.out
+
+
+def test_run_demuxes_each_film_once(
+    mediafm: Mediafm, media_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"the film is read again: {arguments}")
+
+    monkeypatch.setattr("mediafm_cli.media.audio.iterate_packets", refuse)
+    monkeypatch.setattr("mediafm_cli.stages.material.sample_frames", refuse)
+
+    typed = mediafm("run", media_folder, "-o", tmp_path / "ran", "--preset", "offline", "--max-steps", STEPS)
+
+    assert typed.code == 0, typed.err
+    assert list((tmp_path / "ran").glob("*.zip")) == []
+
+
+def test_run_goes_on_without_the_films_that_fail_and_names_them(
+    mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bad.mp4").write_text("no film")
+    silent = tmp_path / "ran" / f"{films[0].path.stem}.h5"
+
+    def encode(path: Path, host: EncoderHost, settings: EncodeSettings, **named: Any) -> Outcome:
+        if (path, settings.modality) == (silent, "text"):
+            raise MediaError("It cannot be encoded.")
+        return encode_title(path, host, settings, **named)
+
+    monkeypatch.setattr("mediafm_cli.stages.encode.encode_title", encode)
+    media = [tmp_path / "bad.mp4", *(film.path for film in films)]
+
+    typed = mediafm("run", *media, "-o", tmp_path / "ran", "--preset", "offline", "--max-steps", STEPS)
+
+    others = [tmp_path / "ran" / f"{film.path.stem}.h5" for film in films[1:]]
+    assert typed.code == 3
+    assert typed.out.splitlines() == [str(store) for store in others]
+    for store in others:
+        with open_store(store) as opened:
+            assert "embeddings/model" in opened
+    told = f"error: 2 of {len(media)} titles failed: {tmp_path / 'bad.mp4'}, {silent}.\n  The others are done.\n"
+    assert typed.err.endswith(told)
 
 
 def test_no_kept_frames_are_left_where_encoding_fails(

@@ -7,13 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from typed_commands import start
 
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.segmenting import share_cores
@@ -87,36 +88,107 @@ def test_titles_and_threads_share_the_cores(
     assert share_cores(titles, jobs, "") == (at_once, Decoding(threads))
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_every_process_at_once(films: list[SyntheticTitle], tmp_path: Path, jobs: str) -> None:
-    slow = tmp_path / "slow.py"
-    slow.write_text(
+@pytest.fixture
+def slow(films: list[SyntheticTitle], tmp_path: Path) -> list[object]:
+    """Words that segment films, each into ``stores``; all but the last for ever, once ``started`` is there."""
+    plugin = tmp_path / "slow.py"
+    plugin.write_text(
         "import time\n"
         "from pathlib import Path\n"
         "from mediafm_cli.api import Segmenter\n"
         "class Slow(Segmenter):\n"
+        "    def begin(self, title):\n"
+        f"        self.is_last = title.name == {films[-1].path.stem!r}\n"
         "    def detect(self, frames):\n"
-        f"        (Path({str(tmp_path)!r}) / 'started').touch()\n"
+        "        if not self.is_last:\n"
+        f"            (Path({str(tmp_path)!r}) / 'started').touch()\n"
         "        for frame in frames:\n"
-        "            time.sleep(1)\n"
+        "            time.sleep(0 if self.is_last else 0.2)\n"
         "        yield from ()\n"
     )
-    command = [sys.executable, "-m", "mediafm_cli", "segment", *(str(film.path) for film in films)]
-    command += ["-o", str(tmp_path / "stores"), "--segmenter", f"{slow}:Slow", "--jobs", jobs]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while not (tmp_path / "started").exists():
+    paths = [film.path for film in films]
+    return ["segment", *paths, "-o", tmp_path / "stores", "--segmenter", f"{plugin}:Slow"]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
 
-    os.killpg(process.pid, signal.SIGINT)
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_signal_ends_every_process_at_once(
+    slow: list[object],
+    tmp_path: Path,
+    jobs: int,
+    number: signal.Signals,
+    code: int,
+    send: Callable[[int, signal.Signals], None],
+) -> None:
+    process = start(*slow, "--jobs", jobs, start_new_session=True)
+    wait_for(tmp_path / "started", process)
+
+    send(process.pid, number)
     out, err = process.communicate(timeout=20)
 
-    assert (process.returncode, out) == (130, "")
-    assert "Interrupted" in err
-    assert "Traceback" not in err
-    assert list((tmp_path / "stores").glob("*.h5")) == []
+    assert (process.returncode, out) == (code, "")
+    assert err == "Interrupted. 0 of 3 titles are done (segment); run the same command again to go on.\n"
+    assert list((tmp_path / "stores").iterdir()) == []
+
+
+def test_what_was_finished_out_of_order_is_told_and_counted_after_ctrl_c(slow: list[object], tmp_path: Path) -> None:
+    process = start(*slow, "--jobs", 3)
+    last = tmp_path / "stores" / "title_002.h5"
+    wait_for(tmp_path / "started", process)
+    wait_for(last, process)
+
+    time.sleep(2)  # until the parent has heard of it
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert out == f"{last}\n"
+    assert err.endswith("Interrupted. 1 of 3 titles are done (segment); run the same command again to go on.\n")
+
+
+def test_processes_whose_parent_was_killed_end_in_silence(slow: list[object], tmp_path: Path) -> None:
+    process = start(*slow, "--jobs", 2)
+    wait_for(tmp_path / "started", process)
+
+    process.kill()
+    _, err = process.communicate(timeout=20)  # which waits for all that write there
+
+    assert err == ""
+    assert [path.name for path in (tmp_path / "stores").iterdir() if path.suffix != ".h5"] == []
+
+
+def test_a_cause_that_titles_share_is_told_once(mediafm, films: list[SyntheticTitle], tmp_path: Path) -> None:
+    words = ["segment", *(film.path for film in films), "-o", tmp_path]
+    mediafm(*words)
+
+    again = mediafm(*words, "--max-shot", 4)
+
+    assert again.code == 5
+    assert again.err.count("--max-shot unset → 4.0") == again.err.count("--overwrite") == 1
+    assert again.err.count("is there already. As above.\n") == 2
+    assert "All 3 titles failed." in again.err
+
+
+def test_a_folder_that_cannot_be_written_ends_the_run_before_any_film_is_decoded(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediafm_cli.stages.segment.cut_into_shots", None)
+    (tmp_path / "file").touch()
+    words = [*(film.path for film in films), "-o", tmp_path / "file" / "stores"]
+
+    for command in (["segment"], ["segment", "--keep-frames", 2], ["run", "--jobs", 2]):
+        typed = mediafm(*command, *words)
+
+        assert (typed.code, typed.out) == (1, "")
+        assert typed.err.count("error:") == 1
+        assert f"error: {tmp_path / 'file' / 'stores'} cannot be written.\n  Not a directory.\n" in typed.err
+        assert "Choose another folder with -o" in typed.err
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,16 @@ def test_two_runs_give_the_same_bytes(films: list[SyntheticTitle], tmp_path: Pat
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        (SegmentSettings(rules=ShotRules(1.0)), "segmented by content with"),
-        (SegmentSettings(options=["contrast=0.6"]), "segmented by content with"),
+        (SegmentSettings(rules=ShotRules(1.0)), r"settings: --min-shot 0\.15 → 1\.0\. "),
+        (SegmentSettings(rules=ShotRules(max_shot_s=4)), r"settings: --max-shot unset → 4\. "),
+        (
+            SegmentSettings(options=["contrast=0.6"], rules=ShotRules(1.0)),
+            r"settings: contrast \S+ → 0\.6; --min-shot 0\.15 → 1\.0\. ",
+        ),
+        (
+            SegmentSettings("fixed", ["every_s=2"], ShotRules(max_shot_s=4)),
+            r"settings: --segmenter content → fixed; --max-shot unset → 4\. ",
+        ),
     ],
 )
 def test_other_settings_are_refused(
@@ -73,8 +81,40 @@ def test_other_settings_are_refused(
 def test_another_film_under_the_same_name_is_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
     segment_title(films[0].path, tmp_path / "film.h5")
 
-    with pytest.raises(StaleError, match="made from another file"):
+    with pytest.raises(StaleError, match=f"made from another file, {films[0].path}"):
         segment_title(films[1].path, tmp_path / "film.h5")
+
+
+def test_a_film_that_changed_is_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    film = Path(shutil.copy(films[0].path, tmp_path / "film.mp4"))
+    segment_title(film, tmp_path / "film.h5")
+    shutil.copy(films[1].path, film)
+
+    with pytest.raises(StaleError, match=r"It was made from film\.mp4, which has changed since"):
+        segment_title(film, tmp_path / "film.h5")
+
+
+def test_text_that_changed_or_comes_from_elsewhere_is_refused(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    film, srt = Path(shutil.copy(films[0].path, tmp_path / "film.mp4")), tmp_path / "film.srt"
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,900\nNobody said this before.\n")
+    segment_title(film, tmp_path / "film.h5")
+
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,900\nNor this.\n")
+    with pytest.raises(StaleError, match=r"text was read from sidecar:film\.srt, which has changed since"):
+        segment_title(film, tmp_path / "film.h5")
+    srt.unlink()
+    with pytest.raises(StaleError, match=r"source of its text is another now: sidecar:film\.srt → none or stream:0"):
+        segment_title(film, tmp_path / "film.h5")
+
+
+def test_other_metadata_is_refused_by_its_keys(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    one.write_text('{"title": "Rain", "year": 1999}')
+    two.write_text('{"title": "Rain", "year": 2000, "genre\\u001b": "noir"}')
+    segment_title(films[0].path, tmp_path / "film.h5", SegmentSettings(metadata=one))
+
+    with pytest.raises(StaleError, match=r"metadata is not that given now; different: year, 'genre\\x1b'\."):
+        segment_title(films[0].path, tmp_path / "film.h5", SegmentSettings(metadata=two))
 
 
 def test_new_subtitles_keep_the_video_and_drop_what_hangs_on_the_text(
@@ -211,5 +251,5 @@ def test_a_list_of_cuts_may_move_and_may_not_change(films: list[SyntheticTitle],
 
     assert (cut(one), cut(two)) == ("written", "unchanged")
     two.write_text("frame\n20\n61\n")
-    with pytest.raises(StaleError, match="segmented by import"):
+    with pytest.raises(StaleError, match=r"settings: its sha256 \w{12}… → \w{12}…"):
         cut(two)

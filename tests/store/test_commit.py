@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
-from mediafm_cli.errors import MediafmError, StoreError
+from mediafm_cli.errors import MediafmError, StoreError, UnavailableError
 from mediafm_cli.store import commit
-from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.commit import require_writable, update_store
 from mediafm_cli.store.read import Contents, read_contents
 
 
@@ -113,6 +113,28 @@ def test_a_full_disk_leaves_the_store_as_it_was(
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, contents: Contents) -> None:
     with pytest.raises(MediafmError, match="could not be written"):
         update_store(tmp_path / "missing" / "film.h5", lambda _: contents)
+
+
+def test_a_folder_that_may_not_be_written_has_a_hint_that_helps(
+    tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(commit.os, "open", refuse)
+    with pytest.raises(MediafmError, match="Permission denied") as caught:
+        update_store(tmp_path / "film.h5", lambda _: contents)
+
+    assert caught.value.hint == f"Make {tmp_path} writable; run the command again."
+
+
+def test_whether_a_folder_can_be_written_is_tried_without_a_trace(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "film.h5")
+
+    assert os.listdir(tmp_path / "new") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError, match=r"file cannot be written\. .* Choose another folder with -o"):
+        require_writable(tmp_path / "file" / "film.h5")
 
 
 def test_a_symlink_stays_a_symlink(tmp_path: Path, contents: Contents) -> None:

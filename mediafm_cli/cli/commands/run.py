@@ -41,6 +41,7 @@ def run(
     mediafm run episodes/ -o stores/ --model model/
 
     What is finished is skipped, and a model that is there already is used, not trained.
+    A film that fails stops no other.
     """
     titles = find_inputs(media, MEDIA_SUFFIXES, nul=null)
     if len(titles) > 1:
