@@ -76,7 +76,7 @@ def test_progress_on_a_pipe_is_plain_lines(mediafm: Mediafm, stores: list[Path],
     assert "pretrain: 3 titles, 18 shots" in typed.err
 
 
-@pytest.mark.parametrize("words", [["info"], ["check"], ["plugins", "list"]])
+@pytest.mark.parametrize("words", [["info"], ["check", "--quiet"], ["plugins", "list"]])
 def test_questions_are_answered_on_stdout(mediafm: Mediafm, stores: list[Path], words: list[str]) -> None:
     typed = mediafm(*words, *([] if words[0] == "plugins" else stores))
 
