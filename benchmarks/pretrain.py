@@ -4,8 +4,8 @@
     python benchmarks/pretrain.py --size base --sequences 8 --device cuda
 
 Every model takes the same vectors through the same first and last layer, predicts the same hidden shots, and is moved
-by the same optimiser. Each round takes one step of each; a ratio is the median over rounds of ratios within one round,
-since a machine is rarely as fast twice.
+by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median over rounds of
+ratios within one round, since a machine is rarely as fast twice.
 """
 
 from __future__ import annotations
@@ -174,19 +174,20 @@ def _wait(device: torch.device) -> None:
 def race(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
     """Seconds of each step in each round, after one that is not counted."""
     times: dict[str, list[float]] = {name: [] for name in steps}
+    names = list(steps)
     for number in range(rounds + 1):
-        for name, step in steps.items():
+        for name in names[number % len(names) :] + names[: number % len(names)]:
             started = time.perf_counter()
-            step()
+            steps[name]()
             if number:
                 times[name].append(time.perf_counter() - started)
     return times
 
 
 def ratio(times: dict[str, list[float]], name: str, others: Sequence[str]) -> float:
-    """Median over rounds of a step against the fastest of the others in the same round."""
-    fastest = [min(of_round) for of_round in zip(*(times[other] for other in others), strict=True)]
-    return statistics.median(own / other for own, other in zip(times[name], fastest, strict=True))
+    """A step against the faster of the others: the median over rounds of the ratio within a round."""
+    faster = min(others, key=lambda other: statistics.median(times[other]))
+    return statistics.median(own / other for own, other in zip(times[name], times[faster], strict=True))
 
 
 def show(title: str, times: dict[str, list[float]]) -> None:

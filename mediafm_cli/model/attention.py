@@ -31,7 +31,7 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Cosine and sine of each token's angles: [T, 1, w / 2], w being the width of a head."""
+    """Cosine and sine of each token's angles, for both halves of a head: [T, 1, w], the first half of sines negative."""
 
     cos: Tensor
     sin: Tensor
@@ -42,14 +42,15 @@ def rotation_at(positions: Tensor, head_width: int) -> Rotation:
     pairs = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32)
     speeds = ROTARY_BASE ** (-pairs / head_width)  # [w/2]
     angles = (positions[:, None] * speeds)[:, None, :]  # [T, 1, w/2]
-    return Rotation(angles.cos(), angles.sin())
+    cos, sin = angles.cos(), angles.sin()
+    return Rotation(torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1))
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn the pairs (i, i + w/2) of each head; x: [T, heads, w]."""
-    cos, sin = rotation.cos.to(x.dtype), rotation.sin.to(x.dtype)
     first, second = x.chunk(2, dim=-1)  # [T, heads, w/2] each
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    swapped = torch.cat([second, first], dim=-1)  # [T, heads, w]
+    return torch.addcmul(x * rotation.cos.to(x.dtype), swapped, rotation.sin.to(x.dtype))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans) -> Tensor:
@@ -74,7 +75,10 @@ def _attend_batch(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention. Query, key and value are three matrices: Muon orthogonalises each by itself."""
+    """Multi-head attention.
+
+    Query, key and value are three matrices, so that Muon orthogonalises each by itself, and one product.
+    """
 
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
@@ -86,9 +90,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         """x: [T, h]. Returns [T, h]."""
-        query, key, value = (
-            linear(x).unflatten(-1, (self.heads, -1)) for linear in (self.query, self.key, self.value)
-        )  # [T, heads, w]
+        linears = (self.query, self.key, self.value)
+        weight, bias = torch.cat([one.weight for one in linears]), torch.cat([one.bias for one in linears])
+        all_heads = functional.linear(x, weight, bias).unflatten(-1, (3 * self.heads, -1))  # [T, 3 · heads, w]
+        turned, value = all_heads.split([2 * self.heads, self.heads], dim=1)
         if rotation is not None:
-            query, key = rotate(query, rotation), rotate(key, rotation)
+            turned = rotate(turned, rotation)
+        query, key = turned.chunk(2, dim=1)  # [T, heads, w]
         return self.out(attend(query, key, value, spans).flatten(1))  # [T, h]

@@ -151,14 +151,16 @@ class MediaFM(Pretrained):
     def _visible(self, batch: Batch) -> Tensor:
         """[N, D]: what the model may see, zero elsewhere."""
         vectors = batch.vectors if batch.shown is None else batch.shown
-        blocks = vectors.split([block.stop - block.start for block in self.config.layout.blocks], dim=-1)
+        blocks = self.config.layout.blocks
         if self.config.projection == "per-modality":
-            blocks = tuple(functional.normalize(block, dim=-1) for block in blocks)
-            vectors = torch.cat(blocks, dim=-1)
+            parts = vectors.split([block.stop - block.start for block in blocks], dim=-1)
+            vectors = torch.cat([functional.normalize(part, dim=-1) for part in parts], dim=-1)
         if batch.masked is None:
             return vectors
-        hidden = batch.masked.unbind(dim=-1)  # [N] each
-        return torch.cat([b.masked_fill(h[:, None], 0) for b, h in zip(blocks, hidden, strict=True)], dim=-1)
+        visible = vectors.clone()
+        for block, hidden in zip(blocks, batch.masked.unbind(dim=-1), strict=True):
+            visible[:, block.start : block.stop].masked_fill_(hidden[:, None], 0)
+        return visible
 
     def _stand_ins(self, batch: Batch) -> Tensor:
         """[N, h] or 0: what stands for blocks that are masked, or absent."""
