@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -52,6 +53,7 @@ def test_python_in_the_readme_runs(
     shutil.move(stores[0], tmp_path / "stores" / "film.h5")
     settings = EmbedSettings("model")
     embed_store(tmp_path / "stores" / "film.h5", load_model(model_folder), model_fingerprint(model_folder), settings)
+    (tmp_path / "model").symlink_to(model_folder)
     monkeypatch.chdir(tmp_path)
     found: dict = {}
 
@@ -59,3 +61,4 @@ def test_python_in_the_readme_runs(
 
     assert found["vectors"].shape[0] == len(found["shots"].start_s) == 6
     assert found["title"].ndim == 1
+    assert np.array_equal(found["again"], found["vectors"])
