@@ -4,8 +4,8 @@
     python benchmarks/pretrain.py --size base --sequences 8 --device cuda
 
 Every model takes the same vectors through the same first and last layer, predicts the same hidden shots, and is moved
-by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median over rounds of
-ratios within one round, since a machine is rarely as fast twice.
+by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median over rounds
+of ratios within one round, since a machine is rarely as fast twice.
 """
 
 from __future__ import annotations

@@ -126,6 +126,9 @@ def _mean_cosine(recent: Sequence[Metrics], name: str) -> str:
 
 
 def _speed(recent: Sequence[Metrics]) -> str:
+    recent = [metrics for metrics in recent if metrics.shots]  # a step of titles that show nothing has no speed
+    if not recent:
+        return ""
     seconds = [metrics.shots / metrics.speed.shots_per_s for metrics in recent]
     shots = sum(metrics.shots for metrics in recent) / sum(seconds)
     mfu = fmean((metrics.speed.mfu for metrics in recent), seconds)

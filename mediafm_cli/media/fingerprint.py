@@ -31,5 +31,6 @@ def fingerprint_file(path: Path) -> str:
                 file.seek(start)
                 digest.update(file.read(length))
     except OSError as error:
-        raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", "Check the name and its permissions.") from error
+        hint = "Check the name and its permissions."
+        raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", hint) from error
     return digest.hexdigest()

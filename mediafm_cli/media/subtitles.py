@@ -84,7 +84,8 @@ def _read_bounded(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", "Check the name and its permissions.") from error
+        hint = "Check the name and its permissions."
+        raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", hint) from error
     if len(data) > MAX_BYTES:
         raise MediaError(f"{path} is too large for subtitles.", f"At most {MAX_BYTES >> 20} MiB are read.")
     return data

@@ -31,7 +31,7 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Cosine and sine of each token's angles, for both halves of a head: [T, 1, w], the first half of sines negative."""
+    """Cosine and sine of each token's angles, for both halves of a head: [T, 1, w]; the first half of sines negated."""
 
     cos: Tensor
     sin: Tensor
@@ -59,13 +59,21 @@ def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans) -> Tensor:
     if len(set(lengths)) == 1:
         shape = (len(lengths), lengths[0])
         return _attend_batch(*(x.unflatten(0, shape) for x in (query, key, value))).flatten(0, 1)
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+    if _has_flash(query):
         from torch.nn.attention.varlen import varlen_attn
 
         longest = max(lengths)
         return varlen_attn(query, key, value, spans.offsets, spans.offsets, longest, longest)  # type: ignore[return-value]
     parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
     return torch.cat([_attend_batch(*(x[None] for x in part))[0] for part in parts])
+
+
+def _has_flash(query: Tensor) -> bool:
+    """Whether FlashAttention takes it: in half precision, from Ampere on, with heads of a multiple of 8 up to 256."""
+    if not query.is_cuda or query.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    width = query.shape[-1]
+    return width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
 
 
 def _attend_batch(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -87,6 +95,7 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, hidden)
+        self.attend = attend  # replaced where torch.compile must not see it
 
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         """x: [T, h]. Returns [T, h]."""
@@ -97,4 +106,4 @@ class SelfAttention(nn.Module):
         if rotation is not None:
             turned = rotate(turned, rotation)
         query, key = turned.chunk(2, dim=1)  # [T, heads, w]
-        return self.out(attend(query, key, value, spans).flatten(1))  # [T, h]
+        return self.out(self.attend(query, key, value, spans).flatten(1))  # [T, h]

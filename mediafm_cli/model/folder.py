@@ -29,7 +29,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FORMAT = "mediafm-model"
 FORMAT_VERSION = 1
-MAX_CONFIG_BYTES = 64 << 20
+MAX_CONFIG_BYTES = 256 << 20
 """Room for the record of a run over half a million titles."""
 
 

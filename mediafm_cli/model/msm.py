@@ -1,9 +1,10 @@
 """Masked Shot Modelling: hide part of a title, and be judged by the cosine distance to what was there.
 
 Sources: MediaFM (Netflix Technology Blog, 23 February 2026) hides 20 % of the shots and compares whole fused vectors.
-Hiding modalities one by one, with a loss for each, is ours; spans are SpanBERT's (Joshi et al. 2020), and to show some
-of what is asked for, or something else in its place, is BERT's (Devlin et al. 2019, section 3.1). A block that is
-absent or zero has no direction: it is never a target.
+Spans are SpanBERT's (Joshi et al. 2020); to show some of what is asked for, or something else in its place, is BERT's
+(Devlin et al. 2019, section 3.1). Ours: modalities are hidden one by one and have a loss each, and what is visible is
+asked for as well, at a lower weight. Without that nothing trains the states of visible shots, and these are what users
+take. A block that is absent or zero has no direction: it is never a target.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Objective:
     mask_span: float = 1.0
     mask_by: Literal["mask", "bert"] = "mask"
     loss: Loss = "blocks"
-    visible_weight: float = 0.0
+    visible_weight: float = 0.3
 
     def __post_init__(self) -> None:
         for fault in self._faults():
@@ -62,7 +63,7 @@ class Objective:
             yield f"visible_weight is {self.visible_weight}; it is a share, 0 or more and less than 1"
 
 
-MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector")
+MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_weight=0.0)
 """The objective as it is published."""
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, rotation_at
+from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, attend, rotation_at
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.pretrained import Pretrained
@@ -75,6 +75,11 @@ class EncoderBlock(nn.Module):
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), spans, rotation))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # [T, h]
+
+    def compile_around_attention(self) -> None:
+        """Let torch.compile fuse what stands around attention, which it would compile anew for each batch's lengths."""
+        self.attention.attend = torch.compiler.disable(attend)
+        self.compile(dynamic=True)
 
 
 class MediaFM(Pretrained):

@@ -90,11 +90,13 @@ def save_checkpoint(folder: Path, trained: Trained, record: TrainingRecord, keep
 def save_best(folder: Path, trained: Trained, record: TrainingRecord, world: World) -> None:
     """Put a model in the place of the best one so far; processes and errors as in ``save_checkpoint``."""
     weights = trained.kept_weights()
+    final = folder / f"best-{record.steps:08d}"
 
     def write() -> None:
-        _save(folder / f"best-{record.steps:08d}", trained.model.config, weights, record, {})
-        for old in _found(folder, BEST)[:-1]:
-            _remove(old)
+        _save(final, trained.model.config, weights, record, {})
+        for other in _found(folder, BEST):
+            if other != final:  # a later step's too: a run that was cut off after it goes on from an earlier one
+                _remove(other)
 
     world.by_first(write)
 

@@ -11,17 +11,18 @@ import os
 import platform
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from mediafm_cli import __version__
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.errors import MediafmError, TrainingError
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord, read_config
@@ -141,7 +142,7 @@ def pretrain(
             world.together(lambda: start.restore(learner.trained))
         if engine.compile:
             for block in model.blocks:
-                block.compile(dynamic=True)
+                block.compile_around_attention()
         held_out = world.together(lambda: validation_set(split, model_config, settings))
         stop = stack.enter_context(stop_on_signals())
         run = _Run(learner, sequences, held_out, record, folder, engine, stop, progress)
@@ -190,39 +191,44 @@ class _Run:
     def train(self, done: int) -> Result:
         """Do the steps after ``done``, and save the model."""
         settings, total, learner = self.sequences.settings, self.sequences.total_steps, self.learner
-        metrics: list[Metrics] = []
+        losses: list[float] = []
+        validation: Validation | None = None
         unread: Done | None = None
         stopping = False
         learner.start(done)
-        with MetricsLog(self.folder / METRICS, done, writes=learner.world.is_first) as log:
-            for step, parts in enumerate(self._batches(done), start=done + 1):
+        with (
+            MetricsLog(self.folder / METRICS, done, writes=learner.world.is_first) as log,
+            closing(self._batches(done)) as batches,
+        ):
+            for step, parts in enumerate(batches, start=done + 1):
                 before, unread = unread, learner.step(step, parts, stopping=bool(self.stop))
                 if before is not None:
                     found, stopping = learner.read(before)
-                    metrics.append(self._report(log, found))
+                    losses.append(self._report(log, found).loss)
                 validates = self.held_out is not None and (step == total or step % settings.val_every == 0)
                 saves = stopping or step == total or step % settings.checkpoint_every == 0
                 if validates or saves:
                     found, asked = learner.read(unread)
                     stopping = stopping or asked
-                    metrics.append(self._report(log, found, validates=validates, saves=saves or stopping))
+                    reported = self._report(log, found, validates=validates, saves=saves or stopping)
+                    losses.append(reported.loss)
+                    validation = reported.validation or validation
                     unread = None
                 if stopping:
                     break
         if step < total and self.stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         kept = None if step < total else learner.world.by_first(lambda: keep_best(self.folder, self._checkpoints))
-        validation = next((one.validation for one in reversed(metrics) if one.validation), None)
-        return Result(self.folder, step, done, kept, tuple(one.loss for one in metrics), validation)
+        return Result(self.folder, step, done, kept, tuple(losses), validation)
 
-    def _batches(self, done: int) -> Iterator[list[Batch]]:
+    def _batches(self, done: int) -> Generator[list[Batch], None, None]:
         """The parts of each step that are this process's; the time that they are waited for is noted."""
         device, workers = self.learner.world.device, self.engine.workers
         if workers is None:
             workers = min(8, (os.cpu_count() or 1) // self.learner.world.ranks) if device.type == "cuda" else 0
         loader = iter(
             DataLoader(
-                self.sequences,
+                _ReadAhead(self.sequences),
                 batch_size=None,
                 sampler=range(done, self.sequences.total_steps),
                 num_workers=workers,
@@ -230,12 +236,19 @@ class _Run:
                 pin_memory=device.type == "cuda",
             )
         )
-        while True:
-            with self.learner.watch.waiting():
-                parts = next(loader, None)
-            if parts is None:
-                return
-            yield parts
+        try:
+            while True:
+                with self.learner.watch.waiting():
+                    parts = next(loader, None)
+                if parts is None:
+                    return
+                if isinstance(parts, MediafmError):
+                    raise parts
+                yield parts
+        finally:
+            # After an error they would live on, and an exit that waits for them would never come.
+            if isinstance(loader, _MultiProcessingDataLoaderIter):
+                loader._shutdown_workers()
 
     def _report(self, log: MetricsLog, metrics: Metrics, *, validates: bool = False, saves: bool = False) -> Metrics:
         """Log a step; validate and save after it where it is due."""
@@ -279,6 +292,19 @@ class _Run:
     @property
     def _checkpoints(self) -> Path:
         return self.folder / CHECKPOINTS
+
+
+@dataclass(frozen=True, eq=False)
+class _ReadAhead(Dataset[list[Batch] | MediafmError]):
+    """Steps as another process hands them over: an error is one of them, where torch would raise text."""
+
+    sequences: Sequences
+
+    def __getitem__(self, step: int) -> list[Batch] | MediafmError:
+        try:
+            return self.sequences[step]
+        except MediafmError as error:
+            return error
 
 
 def _finish(folder: Path, settings: TrainConfig, done: int, world: World) -> Result:

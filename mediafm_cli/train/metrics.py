@@ -19,7 +19,7 @@ class Validation:
     """How the model does on titles that it never learned from, at masked shots that are the same each time.
 
     Attributes:
-        loss: as in training. ``cosine``: mean cosine by modality, where it is present and hidden.
+        loss: of what is hidden. ``cosine``: mean cosine by modality, where it is present and hidden.
         skill_over_mean: 1 − loss / loss of the mean vector of the training titles; 0 is no better, 1 is perfect.
         skill_over_neighbour: the same against a copy of the nearest shot that is not masked.
     """

@@ -68,9 +68,10 @@ def step_flops(config: ModelConfig, lengths: Iterable[int], targets: int) -> flo
 def measure_peak(device: torch.device, precision: Precision) -> float:
     """FLOP/s of a large matrix product: the best of a few."""
     side = PEAK_SIDES.get(device.type, 1024)
-    matrix = torch.ones(side, side, device=device)
+    matrix = torch.rand(side, side, device=device)
     best = float("inf")
     with autocast(device, precision):
+        matrix = matrix @ matrix  # in the precision itself, so that no conversion is timed
         for _ in range(4):
             started = time.perf_counter()
             product = matrix @ matrix

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from mediafm_cli.device import autocast
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.errors import TrainingError, UnavailableError
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.msm import mean_cosines, mean_distance, measure, term_weights
 from mediafm_cli.model.transformer import MediaFM
@@ -78,6 +78,9 @@ class Learner:
 
         Args:
             step: counted from 1. ``stopping``: this process was asked to end; every other one will know.
+
+        Raises:
+            UnavailableError: the GPU has no room for a part.
         """
         settings, world, blocks = self._settings, self.world, self.model.config.layout.blocks
         loss_name = settings.objective.loss
@@ -88,7 +91,7 @@ class Learner:
         found = []
         for number, part in enumerate(parts):
             torch.manual_seed(torch_seed(settings.seed, step, number * world.ranks + world.rank))
-            with gradients_exchanged(self.spread, now=part is parts[-1]):
+            with self._room_for(part), gradients_exchanged(self.spread, now=part is parts[-1]):
                 with autocast(world.device, settings.precision):
                     predicted = self.spread(part).predicted
                 distances = measure(predicted, part, blocks, loss_name)
@@ -99,11 +102,21 @@ class Learner:
         rate = float(self._schedules[-1].get_last_lr()[0])
         self._update()
         shots = sum(len(part) for part in parts if _targets(part))  # of nothing else is anything learned
-        said = torch.tensor([shots, float(stopping)], device=world.device)
+        # Filled on the device: a tensor that is made of a list would be copied there, and waited for.
+        said = torch.stack([torch.full((), float(value), device=world.device) for value in (shots, stopping)])
         numbers = world.add_up(torch.cat([torch.stack(found).sum(dim=0), said]))
         numbers, copied = _send(torch.cat([numbers, weights, norm[None]]), world.device)
         flops = sum(step_flops(self.model.config, part.lengths, _targets(part)) for part in parts)
         return Done(step, rate, flops, *self.watch.lap(), parts, numbers, copied)
+
+    @contextmanager
+    def _room_for(self, part: Batch) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            what = f"The GPU has no room for {len(part)} shots at once."
+            hint = f"Go on with smaller parts: --resume --accumulate {2 * self._settings.accumulate}"
+            raise UnavailableError(what, hint=hint) from error
 
     def _update(self) -> None:
         for optimizer, schedule in zip(self.trained.optimizers, self._schedules, strict=True):
@@ -178,7 +191,7 @@ def _send(numbers: Tensor, device: torch.device) -> tuple[Tensor, torch.cuda.Eve
         return numbers, None
     host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
     event = torch.cuda.Event()
-    event.record()
+    event.record(torch.cuda.current_stream(device))  # which is not the current device's, for cuda:1
     return host, event
 
 

@@ -79,8 +79,10 @@ def validation_set(split: Split, config: ModelConfig, settings: TrainConfig) -> 
         batch = collate([title], config, [mask])
         rows = batch.target_rows.numpy() if batch.target_rows is not None else slice(None)
         copies = copied_blocks(np.asarray(title.vectors), mask.masked, blocks)
+        hidden = np.repeat(mask.masked, [block.stop - block.start for block in blocks], axis=1)  # [n, D]
         for row, guess in enumerate((np.broadcast_to(mean, copies.shape), copies)):
-            totals[row] += measure(torch.from_numpy(guess[rows].copy()), batch, blocks, loss).sums
+            filled = np.where(hidden, guess, title.vectors)  # what is visible of a shot, any prediction may repeat
+            totals[row] += measure(torch.from_numpy(filled[rows]), batch, blocks, loss).sums
         totals[2] += term_weights(batch, loss)
     if not totals[2].any():
         return None

@@ -197,3 +197,11 @@ def test_a_finished_run_that_was_killed_before_its_plot_gets_it(
     assert "unchanged" in typed.err
     assert (tmp_path / "model" / "loss.png").read_bytes() == plot
     assert (tmp_path / "model" / "README.md").read_text() == "Edited."
+
+
+def test_a_step_of_titles_that_show_nothing_has_no_speed() -> None:
+    shown = LiveView()
+
+    shown.watch(Metrics(1, 10, 0.0, {}, 1e-3, 0.0, 0, Speed(0.0, 0.0, 0.0)))
+
+    assert "1/10" in drawn(shown)

@@ -21,7 +21,16 @@ from safetensors.torch import load_file, save_file
 from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.context import embed_title
-from mediafm_cli.model.folder import TitleRecord, TrainingRecord, load_model, model_fingerprint, read_config, save_model
+from mediafm_cli.model.folder import (
+    MAX_CONFIG_BYTES,
+    TitleRecord,
+    TrainingRecord,
+    load_model,
+    model_fingerprint,
+    read_config,
+    save_model,
+)
+from mediafm_cli.model.records import to_json
 from mediafm_cli.model.title import MetadataSource, Title, require_layout
 from mediafm_cli.model.transformer import MediaFM
 
@@ -286,3 +295,11 @@ def test_vectors_and_presence_of_different_titles_are_refused() -> None:
 def test_starts_of_another_title_are_refused() -> None:
     with pytest.raises(TrainingError, match="film: 5 starts for 4 shots"):
         Title("film", np.zeros((4, 18), np.float32), np.zeros((4, 3), bool), np.zeros(5))
+
+
+def test_the_record_of_half_a_million_titles_can_be_read_back() -> None:
+    titles = tuple(TitleRecord(f"title {number:0100d}", 9999, "0" * 128, "validation") for number in range(100))
+
+    written = json.dumps(to_json(replace(RECORD, titles=titles)), indent=1)
+
+    assert 5_000 * len(written) < MAX_CONFIG_BYTES

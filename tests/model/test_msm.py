@@ -17,7 +17,7 @@ from mediafm_cli.model.title import Block, Title
 
 MakeTitle = Callable[..., Title]
 BLOCKS = (Block("video", 0, 2, "v", "1"), Block("audio", 2, 3, "a", "1"), Block("text", 3, 5, "t", "1"))
-WHOLE = Objective(mask_ratio=0.2, modality_mask_ratio=0.0)
+WHOLE = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, visible_weight=0.0)
 
 
 def long_title(shots: int) -> Title:
@@ -70,7 +70,7 @@ def test_both_ratios_go_together() -> None:
 
 @pytest.mark.parametrize("shots", [1, 3])
 def test_something_is_asked_for_however_little_is_hidden(shots: int) -> None:
-    rarely = Objective(mask_ratio=0.0, modality_mask_ratio=0.001)
+    rarely = Objective(mask_ratio=0.0, modality_mask_ratio=0.001, visible_weight=0.0)
 
     assert all(draw(long_title(shots), rarely, seed).weights.any() for seed in range(50))
 
@@ -243,7 +243,7 @@ def test_a_title_in_which_nothing_is_swapped_is_packed_beside_one_in_which_somet
 
 
 def test_the_published_objective_hides_a_fifth_of_the_shots_and_compares_whole_vectors() -> None:
-    assert Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector") == MEDIAFM
+    assert Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_weight=0.0) == MEDIAFM
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_the_published_objective_hides_a_fifth_of_the_shots_and_compares_whole_v
     [
         ({"mask_ratio": 1.0}, "mask_ratio is 1.0"),
         ({"modality_mask_ratio": -0.1}, "modality_mask_ratio is -0.1"),
-        ({"mask_ratio": 0.0, "modality_mask_ratio": 0.0}, "nothing is masked"),
+        ({"mask_ratio": 0.0, "modality_mask_ratio": 0.0, "visible_weight": 0.0}, "nothing is masked"),
         ({"mask_span": 0.5}, "mask_span is 0.5"),
         ({"mask_span": float("inf")}, "mask_span is inf"),
         ({"visible_weight": 1.0}, "visible_weight is 1.0"),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partialmethod
 
 import numpy as np
 import pytest
 import torch
 from references import vivid
+from torch._dynamo.utils import counters
 
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.batch import Batch, Masks, collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.msm import hide_shots, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
-from mediafm_cli.model.transformer import MediaFM, Output
+from mediafm_cli.model.transformer import EncoderBlock, MediaFM, Output
 
 MakeTitle = Callable[..., Title]
 HIDDEN = np.array([False, False, True, False, True, False])
@@ -290,3 +292,23 @@ def test_a_title_that_does_not_fit_is_named(config: ModelConfig, make_title: Mak
     for wrong, why in ((narrow, "5 numbers"), (other_metadata, r"\(9,\)"), (make_title(13), "13 shots")):
         with pytest.raises(TrainingError, match=f"title-0.*{why}"):
             collate([wrong], config)
+
+
+def test_batches_of_other_lengths_are_not_compiled_anew(
+    model: MediaFM, make_title: MakeTitle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is compiled for is of no concern here, and needs no compiler.
+    monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
+    packed = [collate([make_title(shots, shots) for shots in of], model.config) for of in ((5, 6), (3, 9, 4), (7, 2))]
+    plain = [model(batch).hidden for batch in packed]
+    for block in model.blocks:
+        block.compile_around_attention()
+    model(packed[0])
+    before = counters["stats"]["unique_graphs"]
+
+    compiled = [model(batch).hidden for batch in packed]
+
+    assert before > 0
+    assert counters["stats"]["unique_graphs"] == before
+    for one, other in zip(plain, compiled, strict=True):
+        torch.testing.assert_close(one, other)

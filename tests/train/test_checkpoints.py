@@ -15,14 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import toy_world
 from safetensors.torch import load_file, save
 from short_runs import products
 from toy_world import SHORT, TINY, make_titles
 
 from mediafm_cli.errors import TrainingError
-from mediafm_cli.model.folder import load_model, read_config
+from mediafm_cli.model.folder import TrainingRecord, load_model, read_config
+from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.train.checkpoints import Trained, save_best
 from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.distributed import World
 from mediafm_cli.train.loop import pretrain
 
 TITLES = make_titles(10)
@@ -191,3 +195,15 @@ def train_and_kill(folder: Path, steps: int, draws: random.Random) -> int:
         time.sleep(draws.uniform(0, 0.03))
         process.kill()
     return process.returncode
+
+
+def test_the_best_model_takes_the_place_of_one_from_after_the_checkpoint_that_a_run_goes_on_from(
+    tmp_path: Path,
+) -> None:
+    model, alone = MediaFM.seeded(TINY, 0), World(torch.device("cpu"))
+    record = TrainingRecord("", 150, 0, {}, (), {})
+    save_best(tmp_path, Trained(model, []), record, alone)
+
+    save_best(tmp_path, Trained(model, []), replace(record, steps=125), alone)
+
+    assert names(tmp_path, "best") == ["best-00000125"]

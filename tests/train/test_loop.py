@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from short_runs import TITLES, InterruptedRunError, lines, products, run, without_speed
+from torch.utils.data import get_worker_info
 from toy_world import SHORT, TINY, WITH_METADATA, make_titles
 
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title
@@ -259,3 +261,34 @@ def test_reading_ahead_in_other_processes_changes_nothing(tmp_path: Path) -> Non
     run(tmp_path / "ahead", engine=replace(ON_CPU, workers=2))
 
     assert products(tmp_path / "ahead") == products(tmp_path / "alone")
+
+
+class ReplacedTitle:
+    """A title that another process finds replaced."""
+
+    def __init__(self, title: Title) -> None:
+        self.title, self.title_id, self.fingerprint = title, title.title_id, title.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.title)
+
+    def window(self, start: int, stop: int) -> Title:
+        if get_worker_info() is not None:
+            raise StaleError("film.h5 was fused anew.", hint="Run the command again.")
+        return self.title.window(start, stop)
+
+
+def test_an_error_of_a_process_that_reads_ahead_is_told_as_it_is_and_ends_it(tmp_path: Path) -> None:
+    with pytest.raises(StaleError) as caught:
+        run(tmp_path, titles=[ReplacedTitle(title) for title in TITLES], engine=replace(ON_CPU, workers=1))
+
+    assert (caught.value.what, caught.value.hint) == ("film.h5 was fused anew.", "Run the command again.")
+    assert multiprocessing.active_children() == []  # an exit waits for them, and they ignore its SIGTERM
+
+
+def test_an_error_between_steps_ends_the_processes_that_read_ahead(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedRunError) as caught:
+        run(tmp_path, stop_after=2, engine=replace(ON_CPU, workers=1))
+
+    assert multiprocessing.active_children() == []
+    assert caught.tb is not None  # which still holds all that the run had

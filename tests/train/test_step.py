@@ -13,6 +13,7 @@ import torch
 from short_runs import interrupted, products, run
 from toy_world import SHORT, TINY, WITH_METADATA, make_titles
 
+from mediafm_cli.errors import UnavailableError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model
 from mediafm_cli.model.msm import MEDIAFM, Objective
@@ -69,16 +70,15 @@ def test_what_a_step_tells_is_the_loss_of_its_windows_before_it(monkeypatch: pyt
     (batch,) = data[0]
     with torch.no_grad():
         predicted = learner.model.train()(batch).predicted.numpy()
-    truth, hidden = batch.vectors[batch.target_rows].numpy(), batch.weights.numpy() == 1
+    truth, weights = batch.vectors[batch.target_rows].numpy(), batch.weights.numpy()
 
     metrics, stopping = learner.read(learner.step(1, [batch], stopping=True))
 
-    video, audio = (
-        cosine_distances(predicted[hidden[:, column], own], truth[hidden[:, column], own]).mean()
-        for column, own in enumerate((slice(0, 16), slice(16, 24)))
-    )
+    distances = [cosine_distances(predicted[:, own], truth[:, own]) for own in (slice(0, 16), slice(16, 24))]
+    video, audio = (np.average(far, weights=weights[:, column]) for column, far in enumerate(distances))
     assert metrics.loss == pytest.approx((video + audio) / 2, abs=1e-6)
-    assert metrics.cosine == pytest.approx({"video": 1 - video, "audio": 1 - audio}, abs=1e-6)
+    hidden = [1 - far[weights[:, column] == 1].mean() for column, far in enumerate(distances)]
+    assert metrics.cosine == pytest.approx(dict(zip(("video", "audio"), hidden, strict=True)), abs=1e-6)
     assert (metrics.step, metrics.steps, metrics.shots, stopping) == (1, 10, len(batch), True)
     assert metrics.speed.shots_per_s > 0
     assert 0 <= metrics.speed.data_wait <= 1
@@ -178,3 +178,38 @@ def test_parts_may_change_where_a_run_goes_on(tmp_path: Path, accumulate: int) -
     assert result.resumed_from == 8
     pair = [load_model(tmp_path / name / "checkpoints" / "step-00000012") for name in ("straight", "broken")]
     assert close(pair[1].state_dict(), weights_of(pair[0]))
+
+
+def test_where_a_gpu_has_no_room_smaller_parts_are_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, data = make_learner(accumulate=2)
+    parts = data[0]
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(learner, "spread", full)
+
+    with pytest.raises(UnavailableError) as caught:
+        learner.step(1, parts, stopping=False)
+
+    assert caught.value.what == f"The GPU has no room for {len(parts[0])} shots at once."
+    assert caught.value.hint.endswith("--resume --accumulate 4")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_step_on_a_gpu_waits_for_nothing() -> None:
+    device = torch.device("cuda", 0)
+    settings = TrainConfig(batch_shots=150, max_steps=10)
+    model = MediaFM.seeded(NO_DROPOUT, 0).to(device)
+    learner = Learner(model, model, settings, 10, World(device), peak=1e9)
+    learner.start(0)
+    data = Sequences(make_titles(20), NO_DROPOUT, settings)
+    learner.read(learner.step(1, [part.pin_memory() for part in data[0]], stopping=False))
+
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        done = learner.step(2, [part.pin_memory() for part in data[1]], stopping=False)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+    assert learner.read(done)[0].step == 2

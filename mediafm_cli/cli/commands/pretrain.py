@@ -59,9 +59,12 @@ def pretrain(
         Literal["mask", "bert"], typer.Option(help="bert: a tenth of it is shown, and a tenth is swapped.")
     ] = "mask",
     loss: Annotated[
-        Literal["vector", "blocks"] | None, typer.Option(help="Compare whole vectors, or each modality. Default: ….")
+        Literal["vector", "blocks"] | None,
+        typer.Option(help="Compare whole vectors, or each modality. Default: the recipe's."),
     ] = None,
-    visible_weight: Annotated[float, typer.Option(min=0, help="How much what is not hidden counts.")] = 0.0,
+    visible_weight: Annotated[
+        float | None, typer.Option(min=0, help="How much what is not hidden counts. Default: the recipe's.")
+    ] = None,
     optimizer: Annotated[
         Literal["muon", "adamw"], typer.Option(help="Of the hidden matrices; AdamW always has the rest.")
     ] = "muon",
