@@ -70,7 +70,7 @@ def make_batch(titles: Sequence[Title], config: ModelConfig, device: torch.devic
     return collate(titles, config, masks).to(device)
 
 
-def our_step(config: ModelConfig, batch: Batch, optimizers: list[Optimizer], model: nn.Module, precision: str) -> Step:
+def our_step(batch: Batch, optimizers: list[Optimizer], model: nn.Module, precision: str) -> Step:
     device = batch.vectors.device
 
     def step() -> None:
@@ -203,7 +203,7 @@ def compare_steps(config: ModelConfig, sequences: int, rounds: int, device: torc
         model = MediaFM.seeded(config, 0).to(device)
         adamw: list[Optimizer] = [AdamW(model.parameters(), lr=1e-4, fused=True)]
         steps = {
-            "mediafm": our_step(config, batch, adamw, model, precision),
+            "mediafm": our_step(batch, adamw, model, precision),
             "transformers.BertModel, sdpa": their_step(bert(config), batch, precision),
             "torch.nn.TransformerEncoder": their_step(torch_encoder(config), batch, precision),
         }
@@ -222,7 +222,7 @@ def compare_precisions(config: ModelConfig, sequences: int, rounds: int, device:
     steps = {}
     for precision in ("fp32", "bf16"):
         model = MediaFM.seeded(config, 0).to(device)
-        steps[precision] = our_step(config, batch, [AdamW(model.parameters(), fused=True)], model, precision)
+        steps[precision] = our_step(batch, [AdamW(model.parameters(), fused=True)], model, precision)
     times = race(steps, rounds)
     show("One step in two precisions", times)
     print(f"  bf16 against fp32: {ratio(times, 'bf16', ['fp32']):.3f}")
@@ -234,9 +234,8 @@ def compare_optimizers(config: ModelConfig, rounds: int, device: torch.device, p
     for name in ("muon", "adamw"):
         model = MediaFM.seeded(config, 0).to(device)
         optimizers = build_optimizers(model, TrainConfig(optimizer=name))  # type: ignore[arg-type]
-        passes = our_step(config, window, [], model, precision)
+        passes = our_step(window, [], model, precision)
         passes()
-        gradients = {parameter: parameter.grad for parameter in model.parameters()}
 
         def move(optimizers: list[Optimizer] = optimizers) -> None:
             for optimizer in optimizers:
@@ -244,7 +243,6 @@ def compare_optimizers(config: ModelConfig, rounds: int, device: torch.device, p
             _wait(device)
 
         times = race({"passes": passes, "optimiser": move}, rounds)
-        del gradients
         one, moved = (statistics.median(seconds) for seconds in times.values())
         shares = {size: moved / (moved + one * size / WINDOW) for size in (WINDOW, 4096, shots)}
         said = ", ".join(f"{share:.1%} at {size} shots" for size, share in shares.items())

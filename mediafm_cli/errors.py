@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import shlex
 
+INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
+"""Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
+
 
 def command(*words: object) -> str:
     """A command for a hint, as it can be typed in a shell."""

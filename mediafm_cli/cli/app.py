@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_cli import __version__
-from mediafm_cli.cli.chain import TERMINATED
 from mediafm_cli.cli.commands.ablate import ablate
 from mediafm_cli.cli.commands.check import check
 from mediafm_cli.cli.commands.config import config as config_group
@@ -32,11 +31,10 @@ from mediafm_cli.cli.commands.segment import segment
 from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import PluggedGroup
-from mediafm_cli.errors import MediafmError, PluginError
+from mediafm_cli.errors import INTERRUPTED, TERMINATED, MediafmError, PluginError
 from mediafm_cli.registry import COMMANDS as PLUGGED
 from mediafm_cli.registry import find
 
-INTERRUPTED = 130
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "run": run,

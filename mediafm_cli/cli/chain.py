@@ -15,15 +15,13 @@ from mediafm_cli.cli.encoding import all_encoded, encode_titles
 from mediafm_cli.cli.segmenting import segment_titles
 from mediafm_cli.cli.titles import OthersDoneError, run_over_titles
 from mediafm_cli.cli.training import EngineChoice, ModelChoice, train
+from mediafm_cli.errors import TERMINATED
 
 if TYPE_CHECKING:
     from mediafm_cli.model.fusion import Normalize
     from mediafm_cli.stages.host import EncoderHost
     from mediafm_cli.stages.outcome import OnProgress, Outcome
     from mediafm_cli.stages.segment import SegmentSettings
-
-TERMINATED = 128 + 15
-"""What a shell says of a command that SIGTERM ended."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from mediafm_cli.cli.console import Console
-from mediafm_cli.errors import MediafmError, UsageError
+from mediafm_cli.errors import INTERRUPTED, MediafmError, UsageError
 
 if TYPE_CHECKING:
     from mediafm_cli.model.config import ModelConfig
@@ -42,6 +44,14 @@ class ModelChoice:
         shape = Size(given.get("hidden", size.hidden), given.get("layers", size.layers))
         fields = {"hidden": shape.hidden, "layers": shape.layers, "heads": max(1, shape.heads)}
         return ModelConfig(layout, **{**fields, **find_recipe(self.recipe).model, **given})
+
+    def described(self, config: ModelConfig, settings: TrainConfig) -> str:
+        """The recipe, and whether any of what it decides was chosen otherwise."""
+        from mediafm_cli.train.config import find_recipe
+
+        recipe = find_recipe(self.recipe)
+        is_whole = all(getattr(config, name) == value for name, value in recipe.model.items())
+        return self.recipe if is_whole and settings.objective == recipe.objective else f"{self.recipe}, altered"
 
 
 @dataclass(frozen=True)
@@ -93,9 +103,8 @@ def train(
     shots = f"{sum(len(title) for title in catalogue.titles)} shots of {catalogue.layout.width} numbers"
     count = len(catalogue.titles)
     console.say(f"pretrain: {count} {'title' if count == 1 else 'titles'}, {shots}, on {where}")
-    console.detail(
-        f"pretrain: {config.layers} layers of {config.hidden}, {count_parameters(config):,} numbers to learn"
-    )
+    about = f"{config.layers} layers of {config.hidden}, {count_parameters(config):,} numbers to learn"
+    console.say(f"pretrain: {about}, recipe {model.described(config, settings)}")
     if count == 1:
         console.warn("a single title leaves none to validate on; how well the model generalises stays unknown")
     if dry_run:
@@ -118,15 +127,15 @@ def train(
                 config,
                 settings,
                 folder,
-                recipe=model.recipe,
+                recipe=model.described(config, settings),
                 resume=resume,
                 overwrite=overwrite,
                 engine=Engine(where, engine.shard, engine.workers, engine.compile),
                 progress=watch,
             )
         except KeyboardInterrupt:
-            console.say(f"pretrain {folder}: stopped; the same command with --resume goes on")
-            raise
+            console.say(f"pretrain {folder}: interrupted; the same command with --resume goes on")
+            raise typer.Exit(INTERRUPTED) from None
         except MediafmError as error:
             if os.environ.get("LOCAL_RANK", "0") != "0" and not isinstance(error, PeerError | UsageError):
                 Console().fail(error)  # only this process has it

@@ -25,7 +25,7 @@ class Masks:
 
     Attributes:
         masked: bool [n, m], what the model must not see.
-        weights: float32 [n, m], how much each block counts in the loss; 0 where it is not predicted.
+        weights: float [n, m], how much each block counts in the loss; 0 where it is not predicted.
         shown_from: int64 [n, m], the row whose block is shown instead of the true one; None where all are true.
     """
 
@@ -42,7 +42,7 @@ class Batch:
         title_ids: B names, for errors. ``lengths``: B numbers of shots.
         vectors: float32 [N, D]. ``shown``: float32 [N, D], what the model gets to see of them; None for all.
         present: bool [N, m]. ``masked``: bool [N, m], the blocks that the model must not see; None for none.
-        start_s: float32 [N], since the first shot of its sequence.
+        start_s: float32 [N], since the first shot of its sequence. ``places``: float32 [N], shots before it there.
         metadata: float32 [B, g], zero where a title has none. ``has_metadata``: bool [B].
         order: int64 [T], each token in the list of all shots, all [CLS] and all [GLOBAL].
         shot_tokens: int64 [N], where the shots are among the tokens. ``offsets``: int32 [B + 1], where sequences begin.
@@ -54,6 +54,7 @@ class Batch:
     vectors: Tensor
     present: Tensor
     start_s: Tensor
+    places: Tensor
     metadata: Tensor
     has_metadata: Tensor
     order: Tensor
@@ -108,6 +109,7 @@ def collate(windows: Sequence[Title], config: ModelConfig, masks: Sequence[Masks
         "vectors": _joined([window.vectors for window in windows], np.float32),
         "present": _joined([window.present for window in windows], bool),
         "start_s": np.concatenate(starts),
+        "places": np.concatenate([np.arange(length, dtype=np.float32) for length in lengths]),
         "metadata": metadata,
         "has_metadata": has_metadata,
         "order": order,

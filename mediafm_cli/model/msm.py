@@ -81,7 +81,7 @@ def draw_masks(window: Title, blocks: Sequence[Block], objective: Objective, gen
     weights = np.where(masked, 1.0, objective.visible_weight) * targets
     if objective.mask_by == "mask":
         return Masks(masked, weights)
-    return _as_bert(masked, weights, shots, generator)
+    return _as_bert(masked, weights, targets, generator)
 
 
 def hide_shots(hidden: np.ndarray, blocks: int) -> Masks:
@@ -105,15 +105,21 @@ def _draw_shots(count: int, objective: Objective, generator: np.random.Generator
     return np.flatnonzero(chosen)
 
 
-def _as_bert(masked: np.ndarray, weights: np.ndarray, shots: np.ndarray, generator: np.random.Generator) -> Masks:
-    """Show a tenth of the hidden shots, or of their hidden modalities, as they are, and swap a tenth."""
+def _as_bert(masked: np.ndarray, weights: np.ndarray, targets: np.ndarray, generator: np.random.Generator) -> Masks:
+    """Show a tenth of the hidden shots, or of their hidden modalities, as they are, and swap a tenth.
+
+    What is to be swapped for a block that is absent stays hidden.
+    """
+    shots = np.flatnonzero(targets.any(axis=1))
     fate = np.repeat(generator.random((len(masked), 1)), masked.shape[1], axis=1)
     partly = masked & ~masked.all(axis=1, keepdims=True)
     fate[partly] = generator.random(int(partly.sum()))
     rows = np.arange(len(masked))[:, None]
     others = generator.choice(shots, (len(masked), 1)) if len(shots) else rows
-    swapped = masked & (fate >= BERT_MASKED) & (fate < BERT_MASKED + BERT_SWAPPED)
-    return Masks(masked & (fate < BERT_MASKED), weights, np.where(swapped, others, rows))
+    to_swap = masked & (fate >= BERT_MASKED) & (fate < BERT_MASKED + BERT_SWAPPED)
+    swapped = to_swap & targets[others[:, 0]]
+    hidden = masked & (fate < BERT_MASKED) | to_swap & ~swapped
+    return Masks(hidden, weights, np.where(swapped, others, rows))
 
 
 def _with_direction(window: Title, blocks: Sequence[Block]) -> np.ndarray:

@@ -76,11 +76,6 @@ class EncoderBlock(nn.Module):
         x = x + self.dropout(self.attention(self.attention_norm(x), spans, rotation))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # [T, h]
 
-    def compile_around_attention(self) -> None:
-        """Let torch.compile fuse what stands around attention, which it would compile anew for each batch's lengths."""
-        self.attention.attend = torch.compiler.disable(attend)
-        self.compile(dynamic=True)
-
 
 class MediaFM(Pretrained):
     """The transformer. ``MediaFM(config)`` draws its weights from torch's generator; ``seeded`` from a seed.
@@ -130,6 +125,14 @@ class MediaFM(Pretrained):
     @property
     def device(self) -> torch.device:
         return self.cls.device
+
+    def compile_around_attention(self) -> None:
+        """Let torch.compile fuse the blocks but for attention, which it would compile anew for each batch's lengths."""
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                module.attend = torch.compiler.disable(attend)
+        for block in self.blocks:
+            block.compile(dynamic=True)
 
     def forward(self, batch: Batch) -> Output:
         """Run the batch; what it masks is not seen."""
@@ -190,9 +193,6 @@ class MediaFM(Pretrained):
         """[CLS] and [GLOBAL] stand where the first shot does."""
         if self.config.position == "learned":
             return None
-        if self.config.position == "time":
-            places = batch.start_s / SHOT_S  # [N]
-        else:
-            places = torch.cat([torch.arange(length, device=self.device) for length in batch.lengths]).float()  # [N]
+        places = batch.start_s / SHOT_S if self.config.position == "time" else batch.places  # [N]
         positions = torch.zeros(len(batch.order), device=self.device).index_copy(0, batch.shot_tokens, places)  # [T]
         return rotation_at(positions, self.config.head_width)

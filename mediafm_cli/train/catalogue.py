@@ -137,11 +137,9 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
     for path, (found, title) in zip(paths, opened, strict=True):
         differences = "; ".join(layout.differences(found))
         if differences:
-            raise StaleError(
-                f"{path} is not fused like the other titles.",
-                f"In it {differences}.",
-                f"Encode it as the others and then: {command('mediafm', 'fuse', path, '--overwrite')}",
-            )
+            fuse = command("mediafm", "fuse", path, "--normalize", layout.normalize, "--overwrite")
+            first = "" if found.blocks == layout.blocks else "Encode it as the others, and then: "
+            raise StaleError(f"{path} is not fused like the other titles.", f"In it {differences}.", f"{first}{fuse}")
         other = owners.setdefault(title.title_id, path)
         if other != path:
             raise UsageError(f"{other} and {path} both hold the title {title.title_id!r}.", hint="Leave one out.")

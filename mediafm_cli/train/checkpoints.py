@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
@@ -107,15 +108,26 @@ def best_checkpoint(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def best_validation(folder: Path) -> Mapping[str, Any] | None:
+    """How the best model so far did on the validation titles; None where there is none."""
+    best = best_checkpoint(folder)
+    if best is None:
+        return None
+    with _way_out(best, "the next validation makes another"):
+        return read_config(best).training.validation
+
+
 def keep_best(folder: Path, checkpoints: Path) -> int:
     """Leave the best model of a run in its ``folder``, with its card; the step that it is of."""
     best = best_checkpoint(checkpoints)
     if best is None:
         raise TrainingError(f"{checkpoints} holds no model.", hint="Train it again with --overwrite.")
-    config = read_config(best)
+    with _way_out(best, "a longer run with --resume makes another"):
+        config = read_config(best)
+        weights = read_weights(best, config).state_dict()
     if not has_card(folder, config.model, config.training):
         write_atomically(folder / CARD, model_card(config.model, config.training).encode())
-    save_model(folder, config.model, read_weights(best, config).state_dict(), config.training)
+    save_model(folder, config.model, weights, config.training)
     return config.training.steps
 
 
@@ -146,6 +158,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint of the latest step in ``folder``."""
     found = _found(folder, NAME)
     return found[-1] if found else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a run has made it, whole or not."""
+    name = path.name.removeprefix(".").removesuffix(".tmp")
+    return path.is_dir() and bool(NAME.fullmatch(name) or BEST.fullmatch(name))
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -222,11 +240,11 @@ def _parameters(optimizer: Optimizer) -> list[Tensor]:
 
 
 @contextmanager
-def _way_out(path: Path) -> Iterator[None]:
+def _way_out(path: Path, then: str = "--resume goes on from the checkpoint before it") -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        hint = f"Remove {path}, and --resume goes on from the checkpoint before it."
+        hint = f"Remove {path}, and {then}."
         raise TrainingError(error.what, error.why, hint) from error
 
 

@@ -33,7 +33,7 @@ class TrainConfig:
     metadata_dropout: float = 0.1  # share of sequences without their metadata, so that the stand-in is learned too
     precision: Precision = "auto"  # of the matrix products: bf16 on a GPU, fp32 elsewhere
     val_fraction: float = 0.1  # of the titles, at least one where there are two
-    val_every: int = 100  # steps
+    val_every: int | None = None  # steps; ten times a run, and every 100 steps at least, where it is None
     checkpoint_every: int = 100  # steps: what a kill can cost
     keep_last: int = 2  # checkpoints; one is enough to go on, the second is there if the first is damaged
     seed: int = 0
@@ -41,6 +41,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for fault in self._faults():
             raise UsageError(f"These settings cannot be used: {fault}.")
+
+    def validates_at(self, step: int, total: int) -> bool:
+        """Whether it is time to validate after ``step`` of ``total`` steps."""
+        every = self.val_every or min(100, max(1, total // 10))
+        return step == total or step % every == 0
 
     def _faults(self) -> Iterator[str]:
         counts = ("max_steps", "batch_shots", "accumulate", "val_every", "checkpoint_every", "keep_last", "epochs")

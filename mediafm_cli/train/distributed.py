@@ -118,6 +118,8 @@ def join_world(device: torch.device) -> Iterator[World]:
         yield World(_own(device), dist.get_rank(), dist.get_world_size())
         return
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         yield World(device)
         return
     device = _own(device)

@@ -25,13 +25,13 @@ from mediafm_cli import __version__
 from mediafm_cli.errors import MediafmError, TrainingError
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord, read_config
+from mediafm_cli.model.folder import FolderConfig, TitleRecord, TrainingRecord
 from mediafm_cli.model.records import to_json
 from mediafm_cli.model.title import Layout
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.checkpoints import (
     Trained,
-    best_checkpoint,
+    best_validation,
     keep_best,
     newest_checkpoint,
     read_checkpoint,
@@ -141,8 +141,7 @@ def pretrain(
         if start:
             world.together(lambda: start.restore(learner.trained))
         if engine.compile:
-            for block in model.blocks:
-                block.compile_around_attention()
+            model.compile_around_attention()
         held_out = world.together(lambda: validation_set(split, model_config, settings))
         stop = stack.enter_context(stop_on_signals())
         run = _Run(learner, sequences, held_out, record, folder, engine, stop, progress)
@@ -205,7 +204,7 @@ class _Run:
                 if before is not None:
                     found, stopping = learner.read(before)
                     losses.append(self._report(log, found).loss)
-                validates = self.held_out is not None and (step == total or step % settings.val_every == 0)
+                validates = self.held_out is not None and settings.validates_at(step, total)
                 saves = stopping or step == total or step % settings.checkpoint_every == 0
                 if validates or saves:
                     found, asked = learner.read(unread)
@@ -281,8 +280,7 @@ class _Run:
         return found
 
     def _is_best(self, found: Validation) -> bool:
-        best = best_checkpoint(self._checkpoints)
-        known = read_config(best).training.validation if best else None
+        known = best_validation(self._checkpoints)
         return known is None or found.loss < known["loss"]
 
     def _save_best(self, step: int, found: Validation | None) -> None:

@@ -13,7 +13,7 @@ from mediafm_cli.errors import TrainingError, UsageError
 from mediafm_cli.model.atomic import TEMPORARY, unwritable
 from mediafm_cli.model.card import CARD
 from mediafm_cli.model.folder import CONFIG, WEIGHTS
-from mediafm_cli.train.checkpoints import remove_leftovers
+from mediafm_cli.train.checkpoints import is_checkpoint, newest_checkpoint, remove_leftovers
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -32,12 +32,14 @@ def open_run(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
     """Hold the folder of a run, made ready: empty, or with what ``resume`` goes on from.
 
     Raises:
-        UsageError: ``resume`` and ``overwrite`` together.
-        TrainingError: another process holds it, it is not empty and neither was asked for, or ``overwrite`` would have
-            to remove what is not of a run.
+        UsageError: ``resume`` and ``overwrite`` together, or a file in the folder's place.
+        TrainingError: another process holds it; it is not empty and neither was asked for; there is no checkpoint to
+            ``resume`` from, and a model that it would replace; or ``overwrite`` would remove what is not of a run.
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other.", "One goes on, the other starts anew.")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file.", "A model is a folder.", "Name another with -o.")
     with _lock(folder):
         try:
             _prepare(folder, resume, overwrite)
@@ -87,17 +89,42 @@ def _require_lock(folder: Path, handle: int) -> None:
 def _prepare(folder: Path, resume: bool, overwrite: bool) -> None:
     if overwrite:
         _clear(folder)
-    elif not resume and any(folder.iterdir()):
-        hint = "Go on with --resume, start anew with --overwrite, or choose another folder."
+    elif resume:
+        _require_resumable(folder)
+    elif any(folder.iterdir()):
+        hint = "Choose another folder."
+        if not _strangers(folder):
+            hint = "Go on with --resume, start anew with --overwrite, or choose another folder."
         raise TrainingError(f"{folder} is not empty.", hint=hint)
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
     remove_leftovers(folder / CHECKPOINTS)
 
 
+def _require_resumable(folder: Path) -> None:
+    """A checkpoint, or nothing that a start from step 0 would write over."""
+    if (folder / CHECKPOINTS).is_dir() and newest_checkpoint(folder / CHECKPOINTS):
+        return
+    kept = sorted(path.name for path in folder.iterdir() if path.name in (CONFIG, WEIGHTS, CARD))
+    at_stake = kept or _strangers(folder)
+    if at_stake:
+        why = f"It holds {', '.join(at_stake[:3])}, and no checkpoint."
+        hint = "Choose another folder" + (", or start anew with --overwrite." if not _strangers(folder) else ".")
+        raise TrainingError(f"There is nothing in {folder} to go on from.", why, hint)
+
+
 def _clear(folder: Path) -> None:
-    strangers = sorted(path.name for path in folder.iterdir() if path.name not in OWN)
+    strangers = _strangers(folder)
     if strangers:
         why = f"It holds {', '.join(strangers[:3])}, which no run has made."
         raise TrainingError(f"{folder} is not overwritten.", why, "Choose another folder.")
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _strangers(folder: Path) -> list[str]:
+    """What no run makes, in the folder and among its checkpoints."""
+    found = [path.name for path in folder.iterdir() if path.name not in OWN]
+    if (folder / CHECKPOINTS).is_dir():
+        inside = (path for path in (folder / CHECKPOINTS).iterdir() if not is_checkpoint(path))
+        found += [f"{CHECKPOINTS}/{path.name}" for path in inside]
+    return sorted(found)

@@ -68,6 +68,8 @@ class ValidationSet:
 def validation_set(split: Split, config: ModelConfig, settings: TrainConfig) -> ValidationSet | None:
     """Cut the validation titles into windows. None where there is nothing to validate on."""
     titles = _some(split.validation, Draw.VALIDATION, settings.seed)
+    if not titles:
+        return None
     parts = [(title, start, stop) for title in titles for start, stop in _edges(len(title), config.max_shots)]
     windows = tuple(Window(*part, number) for number, part in enumerate(parts))
     some = _some(split.train, Draw.MEAN, settings.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,5 +158,33 @@ def test_an_error_of_the_caller_is_not_taken_for_one_of_the_folder(tmp_path: Pat
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("a file")
 
-    with pytest.raises(TrainingError, match="model could not be written"):
+    with pytest.raises(UsageError, match=r"model is a file\. A model is a folder"):
         run(tmp_path / "model")
+
+
+def test_a_model_without_checkpoints_is_not_trained_over(tmp_path: Path) -> None:
+    run(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints")
+    before = products(tmp_path)
+
+    with pytest.raises(TrainingError, match=r"nothing in .* to go on from.*README.md.*--overwrite"):
+        run(tmp_path, resume=True)
+    assert products(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "checkpoints/mine.pt"])
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_what_no_run_has_made_is_left_alone(tmp_path: Path, name: str, how: dict[str, bool]) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / name).write_text("mine")
+
+    with pytest.raises(TrainingError, match=r"Choose another folder\.$"):
+        run(tmp_path, **how)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_with_resume(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "metrics.jsonl").write_text("")
+
+    assert run(tmp_path, resume=True).steps == 12

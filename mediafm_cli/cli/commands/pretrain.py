@@ -13,7 +13,7 @@ from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
 from mediafm_cli.cli.training import EngineChoice, ModelChoice, is_first, train
 
 SIZES = "tiny (4 × 256, 4.3 million numbers), small (6 × 512, 21), base (12 × 768, 89), large (24 × 1024, 307)"
-"""Numbers that are learned, of fused vectors of 2304."""
+"""Numbers that are learned, where a fused vector has 2304."""
 
 
 def pretrain(
@@ -21,11 +21,17 @@ def pretrain(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the model.")],
     recipe: Annotated[
         Literal["modality-wise", "mediafm"],
-        typer.Option(help="What is masked, compared, and known of places: the one that measured best, or MediaFM's."),
+        typer.Option(
+            help="modality-wise: modalities hidden one by one, a loss for each, rotary positions, a vector for what is "
+            "absent, visible blocks asked for as well; mediafm, as published: whole shots hidden, whole vectors "
+            "compared, learned positions, zeros."
+        ),
     ] = "modality-wise",
     max_steps: shared.MaxSteps = 1000,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the titles, in place of --max-steps.")] = None,
-    size: Annotated[Literal["tiny", "small", "base", "large"], typer.Option(help=f"{SIZES}.")] = "tiny",
+    size: Annotated[
+        Literal["tiny", "small", "base", "large"], typer.Option(help=f"{SIZES}; for vectors of 2304.")
+    ] = "tiny",
     hidden: Annotated[int | None, typer.Option(min=1, help="Width, in place of the size's.")] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Layers, in place of the size's.")] = None,
     heads: Annotated[int | None, typer.Option(min=1, help="Attention heads a layer, in place of the size's.")] = None,
@@ -46,7 +52,7 @@ def pretrain(
         bool, typer.Option("--global/--no-global", help="Whether [GLOBAL] tells of the title as a whole.")
     ] = True,
     layer: Annotated[
-        Literal["output", "hidden"] | None, typer.Option(help="That embed returns. Default: the recipe's.")
+        Literal["output", "hidden"] | None, typer.Option(help="That embed returns. Default: output.")
     ] = None,
     mask_ratio: Annotated[
         float | None, typer.Option(min=0, help="Share of the shots hidden whole. Default: the recipe's.")
@@ -79,7 +85,9 @@ def pretrain(
         Literal["auto", "fp32", "bf16"], typer.Option(help="auto: bf16 on a GPU, fp32 elsewhere.")
     ] = "auto",
     val_fraction: Annotated[float, typer.Option(min=0, help="Share of the titles held out.")] = 0.1,
-    val_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 100,
+    val_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between validations. Default: a tenth of the run, or 100.")
+    ] = None,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
     keep_last: Annotated[int, typer.Option(min=1, help="Checkpoints that are kept, beside the best.")] = 2,
     seed: shared.Seed = 0,
