@@ -240,7 +240,7 @@ def test_a_list_that_changed_makes_the_shots_stale(hard_film: SyntheticTitle, tm
     cuts.write_text("frame\n49\n")
 
     assert again.status == "unchanged"
-    with pytest.raises(StaleError, match="segmented by import"):
+    with pytest.raises(StaleError, match=r"segmented with other settings: its sha256"):
         segment_title(hard_film.path, tmp_path / "film.h5", settings)
 
 

@@ -48,5 +48,5 @@ def test_a_subtitle_file_that_is_gone_is_not_taken_for_what_the_film_holds(tmp_p
     segment_title(film, tmp_path / "film.h5")
     sidecar.unlink()
 
-    with pytest.raises(StaleError, match="not that of the subtitles found now"):
+    with pytest.raises(StaleError, match="The source of its text is another now"):
         segment_title(film, tmp_path / "film.h5")
