@@ -140,7 +140,8 @@ def test_an_interrupted_training_keeps_its_checkpoints_and_goes_on(
     resumed = shell(*words, "--max-steps", done + 2, "--resume")
 
     assert endless.returncode == 130
-    assert err.splitlines()[-1] == "Interrupted. What was finished is kept; run the same command again to go on."
+    said = f"pretrain {tmp_path / 'model'}: interrupted; the same command with --resume goes on"
+    assert err.splitlines()[-1] == said
     assert resumed.code == 0, resumed.err
     assert f"{done + 2} steps, {done} of them before" in resumed.err
 
