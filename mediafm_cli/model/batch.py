@@ -33,6 +33,10 @@ class Masks:
     weights: np.ndarray
     shown_from: np.ndarray | None = None
 
+    def asking_nothing(self) -> Masks:
+        """The same hidden, and nothing asked: for a process that has nothing to do."""
+        return Masks(self.masked, np.zeros_like(self.weights))
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

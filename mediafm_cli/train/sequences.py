@@ -127,7 +127,7 @@ class Sequences(Dataset[list[Batch]]):
         """A process with nothing to do takes part with a window of which nothing is asked."""
         windows, masks = zip(*(self._draw(step, place, chosen[place]) for place in places or [0]), strict=True)
         if not places:
-            masks = tuple(Masks(mask.masked, np.zeros_like(mask.weights)) for mask in masks)
+            masks = tuple(mask.asking_nothing() for mask in masks)
         return collate(windows, self.model, masks)
 
     def _draw(self, step: int, place: int, entry: int) -> tuple[Title, Masks]:

@@ -61,7 +61,7 @@ class ValidationSet:
         for group in _grouped(self.windows, self.settings.batch_shots):
             own = group[world.rank :: world.ranks]
             drawn = [_draw(window, self.config, self.settings) for window in own or group[:1]]
-            masks = [mask if own else Masks(mask.masked, np.zeros_like(mask.weights)) for _, mask in drawn]
+            masks = [mask if own else mask.asking_nothing() for _, mask in drawn]
             yield collate([title for title, _ in drawn], self.config, masks)
 
 
