@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/mediafm demo -o demo
 
 test: $(VENV)/installed
-	$(BIN)/pytest -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long" --numprocesses auto --maxprocesses 8 --dist loadfile
 
 test-long: $(VENV)/installed
 	$(BIN)/pytest -m long

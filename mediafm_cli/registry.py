@@ -84,7 +84,8 @@ def find(group: str) -> list[Found]:
 
     allowed = os.environ.get(ALLOW_LIST)
     admitted = None if allowed is None else {HOST, *(_normalized(name) for name in allowed.split(",") if name.strip())}
-    found = {_found(entry) for entry in entry_points(group=group)}
+    owners: dict[int, tuple[str, str]] = {}
+    found = {_found(entry, owners) for entry in entry_points(group=group)}
     kept = [plugin for plugin in found if admitted is None or _normalized(plugin.distribution) in admitted]
     return sorted(kept, key=lambda plugin: (plugin.name, plugin.distribution))
 
@@ -235,10 +236,13 @@ def _require_complete(found: Found, loaded: object, base: type[T]) -> type[T]:
     return loaded
 
 
-def _found(entry: EntryPoint) -> Found:
-    distribution = entry.dist.name if entry.dist else "unknown"
-    version = entry.dist.version if entry.dist else "unknown"
-    return Found(entry.name, entry.group, entry.value, distribution, version)
+def _found(entry: EntryPoint, owners: dict[int, tuple[str, str]]) -> Found:
+    """Reading a distribution's metadata takes milliseconds, so it is read once for all its entries (``owners``)."""
+    key = id(entry.dist)
+    if key not in owners:
+        metadata = entry.dist.metadata if entry.dist else {"Name": "unknown", "Version": "unknown"}
+        owners[key] = (metadata["Name"], metadata["Version"])
+    return Found(entry.name, entry.group, entry.value, *owners[key])
 
 
 def _admitted() -> str:
