@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -164,6 +164,22 @@ class Encoder(ABC):
     def close(self) -> None:
         """Give back what ``load`` took. Called once, whatever happened."""
         return
+
+
+@runtime_checkable
+class TextTower(Protocol):
+    """What an encoder of pictures or of sound may offer beside: sentences among its vectors, for ``mediafm search``.
+
+    Nothing has to be subclassed or registered: an ``Encoder`` that has the method is one. One that needs ``Text`` has
+    no use for it, since a sentence is searched for as the text of a shot; so is a picture, as a shot that stands still.
+    """
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 [len(texts), dim], finite: the vector of a shot that shows each text has a high cosine to it.
+
+        Called after ``load``.
+        """
+        ...
 
 
 # --- segmenters -------------------------------------------------------------------------------------------------------

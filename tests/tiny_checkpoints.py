@@ -31,21 +31,25 @@ WORDS = (
 )
 
 
-def open_clip_config(width: int = 16) -> dict[str, Any]:
+def open_clip_config(width: int = 16, vocabulary: int = 64) -> dict[str, Any]:
     """A vision transformer for pictures of 32 × 32, with vectors of ``width`` numbers."""
     return {
         "embed_dim": width,
         "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
-        "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1},
+        "text_cfg": {"context_length": 8, "vocab_size": vocabulary, "width": 16, "heads": 2, "layers": 1},
     }
 
 
-def write_open_clip(folder: Path, width: int = 16, seed: int = 0, **preprocess: Any) -> Path:
-    """Write an open_clip folder: its config and a state dict; ``preprocess`` goes into the config."""
+def write_open_clip(folder: Path, width: int = 16, seed: int = 0, vocabulary: int = 64, **preprocess: Any) -> Path:
+    """Write an open_clip folder: its config and a state dict; ``preprocess`` goes into the config.
+
+    Its text tower can read with a ``vocabulary`` of 49408 tokens, which is CLIP's.
+    """
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
-    model = open_clip.CLIP(**open_clip_config(width))
-    described = {"model_cfg": open_clip_config(width), "preprocess_cfg": preprocess}
+    config = open_clip_config(width, vocabulary)
+    model = open_clip.CLIP(**config)
+    described = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     save_file(
         {name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"

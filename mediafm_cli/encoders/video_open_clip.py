@@ -159,9 +159,41 @@ class VideoOpenClip(Encoder):
             vectors = vectors.unflatten(0, (len(shots), self.options.frames))  # (shots, frames, width)
             return self._pool(vectors).cpu().numpy()
 
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode sentences by the text tower, as vectors of shots that show them: float32 [len(texts), dim].
+
+        Raises:
+            UnavailableError: the model's tokenizer cannot be had.
+        """
+        import torch
+
+        from mediafm_cli.device import autocast
+
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        tokens = self._tokenizer(list(texts)).to(self._device)  # (texts, longest)
+        with torch.inference_mode(), autocast(self._device, self.options.precision):
+            vectors = self._model.encode_text(tokens)
+        vectors = torch.nn.functional.normalize(vectors.float(), dim=-1)  # (texts, width)
+        frames = vectors[:, None].expand(-1, self.options.frames, -1)  # each frame shows it
+        return self._pool(frames).cpu().numpy()
+
     def close(self) -> None:
         """Drop the model."""
         self.__dict__.pop("_model", None)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        import open_clip
+
+        place = self._design.weights[0]
+        of_hub = self._design.name.startswith(_FOLDER) and not Path(place).expanduser().is_dir()
+        try:
+            with _quiet_logging():
+                return open_clip.get_tokenizer(f"hf-hub:{place}" if of_hub else self._design.name)
+        except Exception as error:  # whatever fetching and reading the files of a tokenizer may raise
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}."
+            raise UnavailableError(f"The tokenizer of {self.options.model} cannot be loaded.", why) from error
 
     def _pool(self, vectors: Any) -> Any:
         if self.options.pooling == "mean":

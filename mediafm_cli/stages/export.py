@@ -1,53 +1,22 @@
-"""Vectors for other programs: NumPy matrices beside an index in JSON Lines, or a single Parquet file.
-
-A table is whole or not there: its files are written beside their place and renamed when all are complete, the index of
-the matrices last. The same content gives the same bytes.
-"""
+"""Stores as tables for other programs: their embeddings alone, or all that they hold, which ``imported`` reads back."""
 
 from __future__ import annotations
 
-import json
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
-import numpy as np
+from mediafm_cli.errors import StoreError, UsageError
+from mediafm_cli.stages.columns import CUES, SHOTS, TABLES, TITLES, Column, attributes_of, columns_of
+from mediafm_cli.stages.spaces import OneSpace, Vectors
+from mediafm_cli.stages.tables import Form, Rows, require_form, table_files, write_table, write_tables
+from mediafm_cli.store.read import Store, open_store
+from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, Group, Shots, kind_at
 
-from mediafm_cli.errors import MediafmError, StaleError, UsageError
-from mediafm_cli.model.atomic import TEMPORARY, sync_folder
-from mediafm_cli.store.read import open_store
+What = Literal["shots", "fused", "encodings", "embeddings", "all"]
 
-Form = Literal["npy", "parquet"]
-
-GROUP_ROWS = 4096
-"""Rows of a Parquet row group, about: what a reader has to decompress at once."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Some rows of a table.
-
-    Attributes:
-        index: one object a row, all with the same keys: texts and numbers.
-        vectors: float32 [rows, width] for each column.
-    """
-
-    index: Sequence[Mapping[str, str | int | float]]
-    vectors: Mapping[str, np.ndarray]
-
-
-def require_form(form: Form) -> None:
-    """Raise a UsageError where ``form`` needs a package that is not installed."""
-    if form == "parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            hint = "Install it with: pip install 'mediafm-cli[parquet]'. Or use --export npy."
-            raise UsageError("Parquet is written by pyarrow, which is not installed.", hint=hint) from error
+ALWAYS = ("source", "shots", "boundaries", "cues")
+"""The groups that every export has: what each row is of."""
 
 
 def export_titles(paths: Sequence[Path], name: str, folder: Path, form: Form) -> list[Path]:
@@ -74,27 +43,24 @@ def require_unique(paths: Sequence[Path]) -> dict[str, Path]:
     owners: dict[str, Path] = {}
     for path in paths:
         with open_store(path) as store:
-            other = owners.setdefault(store.title_id, path)
-        if other != path:
-            raise UsageError(f"{other} and {path} both hold the title {store.title_id!r}.", hint="Leave one out.")
+            require_one(owners, path, store.title_id)
     return owners
 
 
+def require_one(owners: dict[str, Path], path: Path, title_id: str) -> None:
+    """Put ``path`` down as the store of ``title_id``; a UsageError where another one is."""
+    other = owners.setdefault(title_id, path)
+    if other != path:
+        raise UsageError(f"{other} and {path} both hold the title {title_id!r}.", hint="Leave one out.")
+
+
 def _shot_rows(paths: Sequence[Path], name: str) -> Iterator[Rows]:
-    made: dict[tuple[str, str], Path] = {}
+    space = OneSpace(f"embeddings/{name}")
     for path in paths:
         with open_store(path) as store:
             shots, embedding, title_id = store.shots, store.embedding(name), store.title_id
-        made.setdefault((embedding.model, embedding.layer), path)
-        if len(made) > 1:
-            what = f"{' and '.join(map(str, made.values()))} have embeddings {name!r} of two models or layers."
-            raise StaleError(what, hint="Embed them with one model: mediafm embed … --overwrite")
-        columns = (shots.start_s.tolist(), shots.end_s.tolist(), shots.text.tolist())
-        index = [
-            {"title": title_id, "shot": number, "start_s": start_s, "end_s": end_s, "text": text}
-            for number, (start_s, end_s, text) in enumerate(zip(*columns, strict=True))
-        ]
-        yield Rows(index, {"in_context": embedding.shots})
+        space.admit(path, embedding)
+        yield Rows(_shot_index(title_id, shots), {"in_context": embedding.shots})
 
 
 def _title_row(path: Path, name: str) -> Rows:
@@ -103,148 +69,115 @@ def _title_row(path: Path, name: str) -> Rows:
         return Rows([{"title": store.title_id, "shots": len(embedding.shots)}], {"cls": embedding.title[None]})
 
 
-def write_table(folder: Path, table: str, parts: Iterable[Rows], form: Form) -> list[Path]:
-    """Write a table, replacing one that is there.
+def export_stores(paths: Sequence[Path], folder: Path, form: Form, what: What = "all") -> list[Path]:
+    """Write what stores hold: the tables ``titles``, ``shots`` (a row a shot) and, where there are any, ``cues``.
 
-    ``npy``: ``<table>.<column>.npy`` for each column, and ``<table>.jsonl`` with a line for each of their rows.
-    ``parquet``: ``<table>.parquet``, the columns of the index and, as lists of one length, those of the vectors.
+    One title is in memory at a time. Where a title lacks a group that another one has, its rows are zero or empty.
 
     Args:
-        parts: at least one row in all; they are asked for one by one.
+        what: the vectors to write. Of ``all`` alone, the stores can be made again.
 
     Returns:
-        The files.
+        The files, as ``write_tables`` names them.
 
     Raises:
-        UsageError: Parquet cannot be written here.
+        StoreError: a store is not valid, or has no shots, or none of them has such vectors.
+        StaleError: two stores have vectors that cannot be compared, which would be one matrix.
+        UsageError: two stores share an id or a name, the folder holds another export, or Parquet cannot be written.
         MediafmError: the folder cannot be written, or the disk is full.
     """
     require_form(form)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _Staged(folder) as staged:
-            writer = _NpyWriter(staged, table) if form == "npy" else _ParquetWriter(staged, table)
-            for part in parts:
-                writer.add(part)
-            writer.finish()
-            return staged.publish()
-    except OSError as error:
-        what = f"{folder} could not be written."
-        raise MediafmError(what, f"{error.strerror}.", "What was there before is left; run it again.") from error
+    require_unique(paths)
+    names: dict[str, Path] = {}
+    for path in paths:
+        if names.setdefault(path.name, path) != path:
+            why = "A store is called the same when it comes back."
+            raise UsageError(f"{names[path.name]} and {path} have one name.", why, "Export them to two folders.")
+    columns = _plan(paths, what)
+    files = [
+        name
+        for table in TABLES
+        for name in table_files(table, [c.name for c in columns if c.table == table and c.is_vector], form)
+    ]
+    others = sorted({path.name for path in folder.glob("*") if path.name.split(".")[0] in TABLES} - set(files))
+    if others:
+        why = "It is not of this export, and would seem to be."
+        raise UsageError(f"{folder} holds {others[0]} already.", why, "Choose another folder with -o, or remove it.")
+    return write_tables(folder, (_read_tables(path, what, columns) for path in paths), form)
 
 
-class _Staged:
-    """Files that take their places together; where anything fails before, none does.
-
-    The one that was opened first is removed before the others are replaced, and put in place last.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, BinaryIO] = {}
-        self._open = ExitStack()
-
-    def __enter__(self) -> _Staged:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def open(self, name: str) -> BinaryIO:
-        path = self._temporary(name)
-        self._open.callback(path.unlink, missing_ok=True)
-        self._files[name] = self._open.enter_context(path.open("wb"))
-        return self._files[name]
-
-    def publish(self) -> list[Path]:
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
-        first, *others = self._files
-        if others:
-            (self._folder / first).unlink(missing_ok=True)
-        for name in [*others, first]:
-            os.replace(self._temporary(name), self._folder / name)
-        sync_folder(self._folder)
-        return [self._folder / name for name in self._files]
-
-    def _temporary(self, name: str) -> Path:
-        return self._folder / TEMPORARY.format(name=name)
+def _chosen(store: Store, what: What) -> list[str]:
+    return [place for place in store.places if what == "all" or place in ALWAYS or place.split("/")[0] == what]
 
 
-class _Writer(ABC):
-    """Writes one table, part by part."""
-
-    def __init__(self, staged: _Staged, table: str) -> None:
-        self._staged = staged
-        self._table = table
-
-    @abstractmethod
-    def add(self, part: Rows) -> None: ...
-
-    @abstractmethod
-    def finish(self) -> None: ...
-
-
-class _NpyWriter(_Writer):
-    def __init__(self, staged: _Staged, table: str) -> None:
-        super().__init__(staged, table)
-        self._index = staged.open(f"{table}.jsonl")
-        self._matrices: dict[str, tuple[BinaryIO, int]] = {}
-        self._rows = 0
-
-    def add(self, part: Rows) -> None:
-        for row in part.index:
-            self._index.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
-        for column, vectors in part.vectors.items():
-            if column not in self._matrices:
-                width = vectors.shape[1]
-                self._matrices[column] = (self._staged.open(f"{self._table}.{column}.npy"), width)
-                self._write_header(column)
-            self._matrices[column][0].write(np.ascontiguousarray(vectors, "<f4").data)
-        self._rows += len(part.index)
-
-    def finish(self) -> None:
-        for column, (file, _) in self._matrices.items():
-            file.seek(0)
-            self._write_header(column)
-
-    def _write_header(self, column: str) -> None:
-        """NumPy pads the header of a file so that the first number of its shape can grow."""
-        file, width = self._matrices[column]
-        header = {"descr": "<f4", "fortran_order": False, "shape": (self._rows, width)}
-        np.lib.format.write_array_header_1_0(file, header)
+def _plan(paths: Sequence[Path], what: What) -> dict[Column, tuple[int, ...]]:
+    """The columns of all titles, in the order of the format, and the shape that a row of each has."""
+    spaces: dict[str, OneSpace] = {}
+    shapes: dict[Column, tuple[int, ...]] = {}
+    for path in paths:
+        with open_store(path) as store:
+            store.require(SHOTS)
+            for place in _chosen(store, what):
+                kind = kind_at(place)
+                assert kind is not None  # of a place that an open store has
+                group = store.mapped(place, kind.group)
+                if isinstance(group, Vectors):
+                    spaces.setdefault(place, OneSpace(place)).admit(path, group)
+                shapes.update({column: column.rows(group).shape[1:] for column in columns_of(place)})
+    if what not in ("all", "shots") and not any(place.split("/")[0] == what for place in spaces):
+        raise StoreError(f"There are no {what} to export.", f"None of the {len(paths)} stores has them.")
+    order = [kind.place for kind in KINDS]
+    return dict(sorted(shapes.items(), key=lambda item: (order.index(item[0].place.split("/")[0]), item[0].place)))
 
 
-class _ParquetWriter(_Writer):
-    def __init__(self, staged: _Staged, table: str) -> None:
-        super().__init__(staged, table)
-        self._file = staged.open(f"{table}.parquet")
-        self._writer: Any = None
-        self._waiting: list[Any] = []
+def _read_tables(path: Path, what: What, columns: Mapping[Column, tuple[int, ...]]) -> dict[str, Rows]:
+    with open_store(path) as store:
+        groups = {place: store.read(place) for place in _chosen(store, what)}
+        title_id, places, shots = store.title_id, store.places, store.shots
+    counts = {TITLES: 1, SHOTS: len(shots.start_s), CUES: 0}
+    if CUES in groups:
+        counts[CUES] = len(next(columns_of(CUES)).rows(groups[CUES]))
+    title: dict[str, Any] = {
+        "title": title_id,
+        "store": path.name,
+        "shots": counts[SHOTS],
+        "cues": counts[CUES],
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "groups": {place: attributes_of(place, groups[place]) if place in groups else None for place in places},
+    }
+    tables = {
+        TITLES: _table(TITLES, [title], groups, columns),
+        SHOTS: _table(SHOTS, _shot_index(title_id, shots), groups, columns),
+        CUES: _table(CUES, [{"title": title_id} for _ in range(counts[CUES])], groups, columns),
+    }
+    return {table: rows for table, rows in tables.items() if rows.index}
 
-    def add(self, part: Rows) -> None:
-        import pyarrow
 
-        columns = {key: pyarrow.array([row[key] for row in part.index]) for key in part.index[0]}
-        for column, vectors in part.vectors.items():
-            values = pyarrow.array(vectors.astype(np.float32).ravel())
-            columns[column] = pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])
-        self._waiting.append(pyarrow.table(columns))
-        if sum(map(len, self._waiting)) >= GROUP_ROWS:
-            self._write()
+def _table(
+    table: str,
+    index: Sequence[dict[str, Any]],
+    groups: Mapping[str, Group],
+    columns: Mapping[Column, tuple[int, ...]],
+) -> Rows:
+    """The rows of one title in one table, of which ``index`` is the beginning."""
+    vectors = {}
+    for column, shape in columns.items():
+        if column.table != table:
+            continue
+        group = groups.get(column.place)
+        values = column.blank(len(index), shape) if group is None else column.rows(group)
+        if column.is_vector:
+            vectors[column.name] = values
+            continue
+        for row, value in zip(index, values.tolist(), strict=True):
+            row[column.name] = value
+    return Rows(index, vectors)
 
-    def finish(self) -> None:
-        if self._waiting:
-            self._write()
-        self._writer.close()
 
-    def _write(self) -> None:
-        import pyarrow
-        from pyarrow import parquet
-
-        rows = pyarrow.concat_tables(self._waiting)
-        if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._file, rows.schema, compression="zstd")
-        self._writer.write_table(rows)
-        self._waiting = []
+def _shot_index(title_id: str, shots: Shots) -> list[dict[str, Any]]:
+    columns = (shots.start_s.tolist(), shots.end_s.tolist(), shots.text.tolist())
+    return [
+        {"title": title_id, "shot": number, "start_s": start_s, "end_s": end_s, "text": text}
+        for number, (start_s, end_s, text) in enumerate(zip(*columns, strict=True))
+    ]

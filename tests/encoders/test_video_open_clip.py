@@ -17,7 +17,7 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from tiny_checkpoints import open_clip_config, write_open_clip
 
-from mediafm_cli.api import Frames, Shot
+from mediafm_cli.api import Frames, Shot, TextTower
 from mediafm_cli.encoders.video_open_clip import VideoOpenClip, VideoOpenClipOptions
 from mediafm_cli.errors import MediafmError, UnavailableError, UsageError
 from mediafm_cli.testing import assert_encoder
@@ -315,3 +315,52 @@ def test_without_a_hub_the_error_says_what_is_missing_and_how_to_get_it(hub: Pat
     wanted = "--include '*.json' open_clip_model.safetensors"
     assert f"hf download laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K {wanted}" in raised.value.hint
     assert "--preset offline" in raised.value.hint
+
+
+VOCABULARY = 49408
+SENTENCES = ["a boat at sea", "", "Zwei Leute, die länger miteinander reden, als das Modell auf einmal lesen kann."]
+
+
+@pytest.fixture(scope="module")
+def reading_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose text tower knows CLIP's vocabulary."""
+    return write_open_clip(tmp_path_factory.mktemp("open_clip") / "reading", WIDTH, vocabulary=VOCABULARY)
+
+
+def encode_texts(texts: list[str], **options: Any) -> np.ndarray:
+    encoder = VideoOpenClip(VideoOpenClipOptions(**options))
+    encoder.load()
+    return encoder.encode_texts(texts)
+
+
+def test_it_has_a_text_tower(reading_folder: Path) -> None:
+    assert isinstance(VideoOpenClip(VideoOpenClipOptions(model=str(reading_folder))), TextTower)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "frames"])
+def test_sentences_are_those_of_open_clips_own_tokenizer_and_text_tower(pooling: str, reading_folder: Path) -> None:
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{reading_folder}")
+    model.eval()
+    with torch.no_grad():
+        tokens = open_clip.get_tokenizer(f"local-dir:{reading_folder}")(SENTENCES)
+        expected = model.encode_text(tokens, normalize=True).numpy()
+
+    found = encode_texts(SENTENCES, model=str(reading_folder), pooling=pooling, frames=3)
+
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.tile(expected, 3) if pooling == "frames" else expected, atol=1e-6)
+
+
+def test_no_sentence_gives_no_vector(reading_folder: Path) -> None:
+    assert encode_texts([], model=str(reading_folder)).shape == (0, WIDTH)
+
+
+def test_a_tokenizer_that_is_not_there_is_told(reading_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(reading_folder, tmp_path / "copy")
+    path = tmp_path / "copy" / "open_clip_config.json"
+    described = json.loads(path.read_text())
+    described["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "somebody/tokenizer"
+    path.write_text(json.dumps(described))
+
+    with pytest.raises(UnavailableError, match=f"The tokenizer of {tmp_path / 'copy'} cannot be loaded"):
+        encode_texts(SENTENCES, model=str(tmp_path / "copy"))

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from small_titles import make_model, make_store
 from mediafm_cli.errors import MediafmError, StaleError, StoreError, UsageError
 from mediafm_cli.model.folder import load_model, model_fingerprint
 from mediafm_cli.stages.embed import EmbedSettings, embed_store
-from mediafm_cli.stages.export import GROUP_ROWS, Form, Rows, export_titles, write_table
+from mediafm_cli.stages.export import export_stores, export_titles
+from mediafm_cli.stages.tables import GROUP_ROWS, Form, Rows, write_table
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.read import Store, open_store
+from mediafm_cli.store.read import Contents, Store, open_store
 
 FORMS = ("npy", "parquet")
 
@@ -140,10 +142,10 @@ def test_a_crash_between_two_files_leaves_no_index_beside_the_vectors_of_another
     stores: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_titles(stores[:1], "model", tmp_path / "out", "npy")
-    replace = os.replace
+    move = os.replace
 
     def crash_after_the_matrix(source: Path, target: Path) -> None:
-        replace(source, target)
+        move(source, target)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", crash_after_the_matrix)
@@ -172,8 +174,95 @@ def test_embeddings_of_two_models_are_not_mixed(stores: list[Path], tmp_path: Pa
     other = make_model(tmp_path / "other", stores[0], hidden=8)
     embed_store(stores[2], load_model(other), model_fingerprint(other), EmbedSettings("model"), overwrite=True)
 
-    with pytest.raises(StaleError, match=f"{stores[0]} and {stores[2]} have embeddings 'model' of two models"):
+    with pytest.raises(StaleError, match=f"{stores[0]} and {stores[2]} have embeddings/model of two models"):
         export_titles(stores, "model", tmp_path / "out", "npy")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_full_disk_leaves_the_whole_export_that_was_there(
+    form: Form, stores: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_stores(stores[:1], tmp_path / "out", form)
+    before = contents_of(tmp_path / "out")
+
+    def run_full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", run_full)
+    with pytest.raises(MediafmError, match=r"out could not be written\. No space left on device\."):
+        export_stores(stores, tmp_path / "out", form)
+
+    assert contents_of(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("files", [1, 5, 7])
+def test_a_crash_at_any_file_leaves_no_index_of_titles_but_that_of_a_whole_export(
+    files: int, stores: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_stores(stores[:1], tmp_path / "out", "npy")
+    move = os.replace
+    left = iter(range(files))
+
+    def crash_after_some(source: Path, target: Path) -> None:
+        move(source, target)
+        if next(left) == files - 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", crash_after_some)
+    with pytest.raises(KeyboardInterrupt):
+        export_stores(stores, tmp_path / "out", "npy")
+
+    names = contents_of(tmp_path / "out").keys()
+    assert "titles.jsonl" not in names
+    assert not any(name.endswith(".tmp") for name in names)
+    assert ("shots.jsonl" in names) == (files > 6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_export_again_gives_the_same_bytes(form: Form, stores: list[Path], tmp_path: Path) -> None:
+    for name in ("one", "two", "two"):
+        export_stores(stores, tmp_path / name, form)
+
+    assert contents_of(tmp_path / "one") == contents_of(tmp_path / "two")
+
+
+def test_vectors_of_two_encoders_do_not_become_one_matrix(stores: list[Path], tmp_path: Path) -> None:
+    def change(contents: Contents | None) -> Contents:
+        video = contents.encoding("video")
+        return contents.with_group("encodings/video", replace(video, fingerprint={"version": "2"}))
+
+    update_store(stores[1], change)
+
+    with pytest.raises(StaleError, match=f"{stores[0]} and {stores[1]} have encodings/video of two encoders"):
+        export_stores(stores, tmp_path / "out", "npy", "encodings")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_files_of_another_export_is_refused(stores: list[Path], tmp_path: Path) -> None:
+    export_stores(stores, tmp_path / "out", "npy")
+    before = contents_of(tmp_path / "out")
+
+    for form, what in (("parquet", "all"), ("npy", "fused")):
+        with pytest.raises(UsageError, match=r"out holds \S+ already. It is not of this export"):
+            export_stores(stores, tmp_path / "out", form, what)
+
+    assert contents_of(tmp_path / "out") == before
+
+
+def test_two_stores_of_one_name_are_refused(stores: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    again = stores[1].rename(tmp_path / "again" / stores[0].name)
+
+    with pytest.raises(UsageError, match=f"{stores[0]} and {again} have one name"):
+        export_stores([stores[0], again], tmp_path / "out", "npy")
+
+
+def test_vectors_that_no_store_has_are_told(stores: list[Path], tmp_path: Path) -> None:
+    update_store(stores[0], lambda contents: contents.without({"embeddings/model"}))
+
+    with pytest.raises(StoreError, match="There are no embeddings to export"):
+        export_stores(stores[:1], tmp_path / "out", "npy", "embeddings")
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
