@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 from oracles import _place, _process, _radial, _smooth, _types, in_context, one_shot, remembering, told
-from probing import macro_average_precision
 from scipy.special import log_ndtr
 from worlds import WORLDS, SyntheticEncodings, World, draw_titles
+
+from mediafm_cli.evaluate.metrics import macro_average_precision
 
 SEED = 5
 

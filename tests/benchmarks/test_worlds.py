@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from oracles import chance
-from probing import probe
 from worlds import MODALITIES, RECALL_SHOTS, SCENES, WORLDS, SyntheticEncodings, World, draw_parts, draw_titles
+
+from mediafm_cli.evaluate.probing import probe
 
 TITLES = 60
 PROBED = 40  # titles that a probe learns from

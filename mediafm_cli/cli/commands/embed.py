@@ -58,16 +58,18 @@ def embed(
     if output is None and (export or pool):
         raise UsageError("--export and --pool write into a folder, and none was given.", hint="Add -o FOLDER.")
     from mediafm_cli.device import find_device
+    from mediafm_cli.evaluate.clips import find_clips, read_clips
     from mediafm_cli.model.folder import load_model, model_fingerprint
     from mediafm_cli.model.pretrained import find_model
     from mediafm_cli.stages.embed import EmbedSettings, embed_stores
-    from mediafm_cli.stages.export import export_titles, require_form, write_table
-    from mediafm_cli.stages.pool import find_clips, pool_clips, read_clips
+    from mediafm_cli.stages.export import export_titles, require_unique
+    from mediafm_cli.stages.pool import pool_clips
+    from mediafm_cli.stages.tables import require_form, write_table
 
     form = export or "npy"
     require_form(form)
     clips = read_clips(pool) if pool else []
-    found = find_clips(clips, titles, pool) if pool else {}
+    found = find_clips(clips, require_unique(titles), pool) if pool else {}
     settings = EmbedSettings(name or model.resolve().name, layer, window, overlap, batch_shots, precision)
     folder = find_model(model)
     loaded, fingerprint = load_model(folder, find_device(device)), model_fingerprint(folder)
