@@ -1,31 +1,40 @@
 """Does context help? Pretrain on synthetic catalogues, and probe what is learned beside what needs no training.
 
-    python benchmarks/context.py --world dialogue --seeds 1
-    python benchmarks/context.py --recipe mediafm --set position=rotary --set mask_by=bert
+    python benchmarks/context.py --world dialogue --seeds 1         # minutes on two cores
+    python benchmarks/context.py --seeds 1 2 3 4 5 -o results.jsonl # every world; goes on where it was stopped
+    python benchmarks/context.py --recipe mediafm --set position=rotary
+    python benchmarks/context.py --table results.jsonl
 
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
-score it. The rows: one shot alone, the mean of a shot and its neighbours, an untrained transformer of the same shape,
-the trained one, and the trained one shown the shots of a title in another order. All have the same probe.
+score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/features.py``); all have the same probe. Each
+contextual row is held against the best of what needs no training or no context, with a bootstrap over titles in one
+seed, and Student's t over seeds in the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from oracles import in_context, one_shot
-from probing import macro_average_precision, probe
+from scipy.stats import t as student
 from worlds import MODALITIES, WORLDS, SyntheticEncodings, World, draw_titles
 
-from mediafm_cli.evaluate.neighbours import window_means
+from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
+from mediafm_cli.evaluate.features import feature_rows
+from mediafm_cli.evaluate.metrics import macro_average_precision, macro_statistic, rank_titles
+from mediafm_cli.evaluate.probing import score_titles
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.context import embed_title
+from mediafm_cli.model.context import embed_titles
 from mediafm_cli.model.folder import load_model
 from mediafm_cli.model.msm import Objective
 from mediafm_cli.model.title import Block, Layout, Title
@@ -33,10 +42,17 @@ from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import RECIPES, TrainConfig, find_recipe
 from mediafm_cli.train.loop import pretrain
 
-PRETRAINED, FITTED, SCORED = 600, 150, 150
-"""Titles of each use."""
+PRETRAINED = 1500
+"""Titles without labels."""
 
-TASKS = ("scene", "camera", "recall")
+PROBED = {"scene": 100, "camera": 40, "recall": 300}
+"""Titles to fit each task's probe on, and as many others to score it: the rarer the label, the more."""
+
+TRAINED = ("trained, in context", "flat + trained, in context")
+
+SHAPE = {"hidden": 192, "layers": 3, "heads": 3, "dropout": 0.1}
+LENGTH = {"max_steps": 600, "batch_shots": 1200, "muon_lr": 0.04, "adamw_lr": 1e-2}
+"""A short run of a small model takes higher rates than the defaults, which are for long runs of large ones."""
 
 
 def layout_of(world: World) -> Layout:
@@ -51,88 +67,143 @@ def as_title(drawn: SyntheticEncodings) -> Title:
     return Title(drawn.title_id, vectors, drawn.present, drawn.start_s, None, drawn.title_id)
 
 
-def features(model: MediaFM, titles: Sequence[Title], layer: str, order_seed: int | None = None) -> list[np.ndarray]:
-    """Each shot in its context; with a seed, in the context of its title's shots in another order."""
-    found = []
-    for number, title in enumerate(titles):
-        order = np.arange(len(title))
-        if order_seed is not None:
-            order = np.random.default_rng([order_seed, number]).permutation(len(title))
-        mixed = replace(title, vectors=title.vectors[order], present=title.present[order])
-        shots = embed_title(model, mixed, layer=layer).shots  # type: ignore[arg-type]
-        found.append(shots[np.argsort(order)])
-    return found
+def run(world: World, seed: int, config: ModelConfig, settings: TrainConfig) -> dict[str, Any]:
+    """Pretrain and probe.
 
-
-def run(world: World, seed: int, config: ModelConfig, settings: TrainConfig) -> dict[str, dict[str, float]]:
-    """Macro average precision of each row in each task."""
-    drawn = [
-        draw_titles(world, count, seed, first=first)
-        for count, first in ((PRETRAINED, 0), (FITTED, PRETRAINED), (SCORED, PRETRAINED + FITTED))
-    ]
-    unlabelled, fitted, scored = ([as_title(one) for one in part] for part in drawn)
+    Returns:
+        ``scores``: macro average precision by task and row, oracles and chance among them. ``over_best``: by task and
+        contextual row, the best baseline's name, how much higher the row is, and the interval of that.
+    """
+    started = time.perf_counter()
+    unlabelled = [as_title(one) for one in draw_titles(world, PRETRAINED, seed)]
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
         result = pretrain(unlabelled, config, settings, Path(folder) / "model")
-        trained = load_model(Path(folder) / "model")
-        seconds = time.perf_counter() - started
-    print(f"  trained in {seconds:.0f} s, kept step {result.kept}, {result.validation}", flush=True)
-    untrained = MediaFM.seeded(trained.config, seed).eval()
-    both = (fitted, scored)
-    rows = {"flat": tuple([title.vectors for title in part] for part in both)}
-    rows["window mean ±2"] = tuple([window_means(title.vectors, 2) for title in part] for part in both)
-    for name, model, order in (("untrained", untrained, None), ("trained", trained, None), ("shuffled", trained, 0)):
-        for layer in ("hidden", "output") if name == "trained" else ("hidden",):
-            found = tuple(features(model, part, layer, order) for part in both)
-            if name == "trained":
-                rows[f"{name} {layer}"] = found
-            rows[f"flat + {name} {layer}"] = tuple(
-                [np.concatenate(pair, axis=1) for pair in zip(flat, own, strict=True)]
-                for flat, own in zip(rows["flat"], found, strict=True)
-            )
-    scores: dict[str, dict[str, float]] = {}
-    for name, (first, second) in rows.items():
-        scores[name] = {
-            task: probe(
-                first, [getattr(one, task) for one in drawn[1]], second, [getattr(one, task) for one in drawn[2]]
-            )
-            for task in TASKS
-        }
-        said = "  ".join(f"{task} {score:.3f}" for task, score in scores[name].items())
-        print(f"  {name:<24} {said}", flush=True)
-    labels = [one.scene for one in drawn[2]]
-    for name, oracle in (("one-shot oracle", one_shot), ("context oracle", in_context)):
-        print(f"  {name:<24} scene {macro_average_precision(oracle(world, seed, drawn[2]), labels):.3f}", flush=True)
-    return scores
+        model = load_model(Path(folder) / "model")
+    trained_s = time.perf_counter() - started
+    scores, over_best = {}, {}
+    for task in PROBED:
+        scores[task], over_best[task] = probe_task(world, seed, model, task)
+    return {
+        "trained_s": round(trained_s),
+        "kept_step": result.kept,
+        "skill_over_mean": result.validation and round(result.validation.skill_over_mean, 4),
+        "scores": scores,
+        "over_best": over_best,
+    }
+
+
+def probe_task(
+    world: World, seed: int, model: MediaFM, task: str
+) -> tuple[dict[str, float], dict[str, tuple[str, float, float, float]]]:
+    """One task's part of what ``run`` returns."""
+    count = PROBED[task]
+    fitted, scored = (draw_titles(world, count, seed, first=PRETRAINED + at * count) for at in range(2))
+    learn, ask = ([getattr(one, task) for one in part] for part in (fitted, scored))
+    titles = [as_title(one) for one in (*fitted, *scored)]
+    rows = feature_rows(
+        titles,
+        layout_of(world).blocks,
+        model,
+        seed=seed,
+        embed=partial(embed_titles, layer="hidden"),
+        isolated=False,
+    )
+    statistics = {
+        row.name: macro_statistic(rank_titles(score_titles(row.vectors[:count], learn, row.vectors[count:]), ask))
+        for row in rows
+    }
+    best = max((name for name in statistics if name not in TRAINED), key=lambda name: _value(statistics[name], count))
+    draws = draw_counts(count, seed=seed)
+    over_best = {}
+    for name in TRAINED:
+        over = interval(difference_of(statistics[best], statistics[name]), draws)
+        over_best[name] = (best, *(round(figure, 4) for figure in (over.value, over.low, over.high)))
+    found = {name: round(_value(statistic, count), 4) for name, statistic in statistics.items()}
+    guess = [np.zeros((len(labels), 1)) for labels in ask]
+    found["chance"] = round(macro_average_precision(guess, ask), 4)
+    if task == "scene":
+        for name, oracle in (("one-shot oracle", one_shot), ("context oracle", in_context)):
+            found[name] = round(macro_average_precision(oracle(world, seed, scored), ask), 4)
+    return found, over_best
+
+
+def _value(statistic: Statistic, titles: int) -> float:
+    return float(statistic(np.ones((1, titles)))[0])
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines: for each world, variant and task the rows' means over seeds, and the differences with 95 % intervals."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for record in records:
+        groups[record["world"], record["variant"]].append(record)
+    for (world, variant), runs in groups.items():
+        yield f"{world}, {variant}: {len(runs)} seeds, trained in {np.mean([run['trained_s'] for run in runs]):.0f} s"
+        rows = list(runs[0]["scores"]["scene"])
+        yield f"  {'':<28}" + "".join(f"{task:>9}" for task in PROBED)
+        for row in rows:
+            cells = [[run["scores"][task].get(row) for run in runs] for task in PROBED]
+            said = "".join(f"{np.mean(of_task):>9.3f}" if None not in of_task else f"{'–':>9}" for of_task in cells)
+            yield f"  {row:<28}{said}"
+        for row in TRAINED:
+            for task in PROBED:
+                over = [run["over_best"][task][row] for run in runs]
+                rivals = ", ".join(sorted({best for best, *_ in over}))
+                yield f"  {row}, {task}: {_over_seeds([value for _, value, *_ in over])} over {rivals}"
+
+
+def _over_seeds(values: Sequence[float]) -> str:
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return f"{mean:+.3f}"
+    reach = float(student.ppf(0.975, count - 1) * np.std(values, ddof=1) / count**0.5)
+    zero = ", which includes zero" if abs(mean) <= reach else ""
+    return f"{mean:+.3f} ({mean - reach:+.3f} to {mean + reach:+.3f}{zero})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--world", choices=WORLDS, action="append")
+    parser.add_argument("--world", choices=WORLDS, action="append", help="default: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--recipe", choices=RECIPES, default="modality-wise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field of any of the configs")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="add a line of JSON for each run")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such lines, and run nothing")
     arguments = parser.parse_args()
+    if arguments.table:
+        print("\n".join(table(_read(arguments.table))))
+        return
     recipe = find_recipe(arguments.recipe)
-    given = {key: _value(text) for key, _, text in (pair.partition("=") for pair in arguments.set)}
+    given = {key: _parse(text) for key, _, text in (pair.partition("=") for pair in arguments.set)}
     objective = recipe.objective_with(**_of(Objective, given))
-    settings = TrainConfig(objective=objective, **{"max_steps": 900, "batch_shots": 1600, **_of(TrainConfig, given)})
-    for name in arguments.world or WORLDS:
-        world = WORLDS[name]
-        shape = {"hidden": 192, "layers": 3, "heads": 3, "dropout": 0.1, **recipe.model, **_of(ModelConfig, given)}
-        for seed in arguments.seeds:
-            print(
-                f"{name}, seed {seed}, {arguments.recipe} {arguments.set}, {torch.get_num_threads()} threads",
-                flush=True,
-            )
-            run(world, seed, ModelConfig(layout_of(world), **shape), replace(settings, seed=seed))
+    settings = TrainConfig(objective=objective, **{**LENGTH, **_of(TrainConfig, given)})
+    shape = {**SHAPE, **recipe.model, **_of(ModelConfig, given)}
+    variant = " ".join([arguments.recipe, *arguments.set])
+    done = _read(arguments.output)
+    for seed in arguments.seeds:
+        for name in arguments.world or WORLDS:
+            record = {"world": name, "seed": seed, "variant": variant}
+            if any(record.items() <= one.items() for one in done):
+                continue
+            config = ModelConfig(layout_of(WORLDS[name]), **shape)
+            record |= run(WORLDS[name], seed, config, replace(settings, seed=seed))
+            done.append(record)
+            if arguments.output:
+                with arguments.output.open("a") as file:
+                    file.write(f"{json.dumps(record)}\n")
+            print(f"seed {seed}\n" + "\n".join(table([record])), flush=True)
+    if len(arguments.seeds) > 1:
+        print("\n".join(["", *table([one for one in done if one["variant"] == variant])]))
 
 
-def _of(kind: type, given: dict[str, object]) -> dict[str, object]:
+def _read(path: Path | None) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+
+
+def _of(kind: type, given: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given.items() if name in {field.name for field in fields(kind)}}
 
 
-def _value(text: str) -> object:
+def _parse(text: str) -> object:
     for kind in (int, float):
         try:
             return kind(text)

@@ -49,6 +49,7 @@ class ModelConfig:
     heads: int = 4  # attention heads a layer; they divide hidden
     max_shots: int = 512  # shots of one sequence, MediaFM's number; [CLS] and [GLOBAL] come on top
     dropout: float = 0.1  # BERT's: on the embeddings and on what each layer adds; none on attention weights
+    input_dropout: float = 0.0  # share of the numbers of fused vectors that are zeroed while training: context fills in
     position: Position = "rotary"  # learned: a vector a place; rotary: by the shot's number; time: by its seconds
     projection: Projection = "linear"  # per-modality: each block made a unit vector first, so that none is loud
     missing: Missing = "null-token"  # of an absent modality: nothing, a learned vector, or the one of masked blocks
@@ -87,8 +88,9 @@ class ModelConfig:
             yield f"position {self.position} turns pairs of numbers, and a head has {self.head_width}"
         if not 1 <= self.max_shots <= MAX_SHOTS:
             yield f"max_shots is {self.max_shots}; 1 to {MAX_SHOTS} are possible"
-        if not 0 <= self.dropout < 1:
-            yield f"dropout is {self.dropout}; it is a share, 0 or more and less than 1"
+        for name in ("dropout", "input_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}; it is a share, 0 or more and less than 1"
 
 
 def count_parameters(config: ModelConfig) -> int:

@@ -2,9 +2,9 @@
 
 Sources: MediaFM (Netflix Technology Blog, 23 February 2026) hides 20 % of the shots and compares whole fused vectors.
 Spans are SpanBERT's (Joshi et al. 2020); to show some of what is asked for, or something else in its place, is BERT's
-(Devlin et al. 2019, section 3.1). Ours: modalities are hidden one by one and have a loss each, and what is visible is
-asked for as well, at a lower weight. Without that nothing trains the states of visible shots, and these are what users
-take. A block that is absent or zero has no direction: it is never a target.
+(Devlin et al. 2019, section 3.1). Ours: modalities are hidden one by one and have a loss each, and of some shots what is
+visible is asked for as well. Without that nothing trains the states of visible shots, and these are what users take. A
+block that is absent or zero has no direction: it is never a target.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Objective:
             drawn for itself. ``mask_span``: mean number of shots in a row that are hidden whole.
         mask_by: ``"mask"`` hides all that is asked for; ``"bert"`` eight tenths of it, and swaps one tenth.
         loss: ``"vector"`` compares fused vectors; ``"blocks"`` each modality for itself, and takes the mean over them.
-        visible_weight: how much a block counts that is not hidden; 0 for hidden ones only.
+        visible_ratio: share of the shots of which what is visible is asked for as well; 0 for hidden blocks only.
     """
 
     mask_ratio: float = 0.15
@@ -45,7 +45,7 @@ class Objective:
     mask_span: float = 1.0
     mask_by: Literal["mask", "bert"] = "mask"
     loss: Loss = "blocks"
-    visible_weight: float = 0.3
+    visible_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         for fault in self._faults():
@@ -55,15 +55,15 @@ class Objective:
         for name in ("mask_ratio", "modality_mask_ratio"):
             if not 0 <= getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}; it is a share, 0 or more and less than 1"
-        if self.mask_ratio == self.modality_mask_ratio == self.visible_weight == 0:
+        if not 0 <= self.visible_ratio <= 1:
+            yield f"visible_ratio is {self.visible_ratio}; it is a share, from 0 to 1"
+        if self.mask_ratio == self.modality_mask_ratio == self.visible_ratio == 0:
             yield "nothing is masked, so there is nothing to learn"
         if not 1 <= self.mask_span < float("inf"):
             yield f"mask_span is {self.mask_span}, and must be 1 or more"
-        if not 0 <= self.visible_weight < 1:
-            yield f"visible_weight is {self.visible_weight}; it is a share, 0 or more and less than 1"
 
 
-MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_weight=0.0)
+MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_ratio=0.0)
 """The objective as it is published."""
 
 
@@ -78,7 +78,8 @@ def draw_masks(window: Title, blocks: Sequence[Block], objective: Objective, gen
         masked |= targets & (generator.random(targets.shape) < objective.modality_mask_ratio)
     if len(shots) and not (masked & targets).any():
         masked[generator.choice(shots)] = True
-    weights = np.where(masked, 1.0, objective.visible_weight) * targets
+    asked = masked | (generator.random((len(targets), 1)) < objective.visible_ratio)
+    weights = (asked & targets).astype(np.float64)
     if objective.mask_by == "mask":
         return Masks(masked, weights)
     return _as_bert(masked, weights, targets, generator)
@@ -135,7 +136,7 @@ class Distances:
 
     Attributes:
         sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
-        cosines, counts: [m]: sum of the cosines by modality over hidden blocks, and how many these are.
+        cosines, counts: [m]: sum of the cosines by modality over the hidden blocks that are asked for, and their number.
     """
 
     sums: Tensor
@@ -157,7 +158,7 @@ def measure(predicted: Tensor, batch: Batch, blocks: Sequence[Block], loss: Loss
     """
     weights = _weights(batch)  # [K, m]
     predicted = predicted.float()
-    truth = batch.vectors if batch.target_rows is None else batch.vectors.index_select(0, batch.target_rows)  # [K, D]
+    truth = _of_targets(batch.vectors, batch)  # [K, D]
     widths = [block.stop - block.start for block in blocks]
     pairs = zip(predicted.split(widths, dim=-1), truth.split(widths, dim=-1), strict=True)
     cosines = torch.stack([functional.cosine_similarity(*pair, dim=-1) for pair in pairs], dim=-1)  # [K, m]
@@ -166,7 +167,7 @@ def measure(predicted: Tensor, batch: Batch, blocks: Sequence[Block], loss: Loss
         sums = ((1 - whole) * weights.amax(dim=-1)).sum()[None]
     else:
         sums = ((1 - cosines) * weights).sum(dim=0)
-    hidden = weights == 1  # [K, m]
+    hidden = _hidden(batch) & (weights > 0)  # [K, m]
     return Distances(sums, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
 
 
@@ -180,6 +181,17 @@ def mean_cosines(cosines: Tensor, counts: Tensor, blocks: Sequence[Block]) -> di
     """Mean cosine by modality; a modality of which nothing was hidden is left out."""
     pairs = zip(blocks, cosines.tolist(), counts.tolist(), strict=True)
     return {block.name: total / count for block, total, count in pairs if count}
+
+
+def _of_targets(rows: Tensor, batch: Batch) -> Tensor:
+    """The rows, [N, ...], of the shots of which anything is asked: [K, ...]."""
+    return rows if batch.target_rows is None else rows.index_select(0, batch.target_rows)
+
+
+def _hidden(batch: Batch) -> Tensor:
+    if batch.masked is None:
+        raise ValueError("nothing is hidden in this batch")
+    return _of_targets(batch.masked, batch)
 
 
 def _weights(batch: Batch) -> Tensor:

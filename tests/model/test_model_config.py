@@ -67,6 +67,7 @@ def test_heads_of_the_named_sizes_are_64_wide_and_base_is_berts() -> None:
         ({"layers": 10**9}, "layers is 1000000000"),
         ({"max_shots": 0}, "max_shots is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"input_dropout": 1.0}, "input_dropout is 1.0"),
         ({"heads": 0}, "0 heads"),
         ({"heads": 16, "position": "time"}, "position time turns pairs of numbers, and a head has 1"),
         ({"layout": Layout(())}, "do not follow one another"),

@@ -17,7 +17,7 @@ from mediafm_cli.model.title import Block, Title
 
 MakeTitle = Callable[..., Title]
 BLOCKS = (Block("video", 0, 2, "v", "1"), Block("audio", 2, 3, "a", "1"), Block("text", 3, 5, "t", "1"))
-WHOLE = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, visible_weight=0.0)
+WHOLE = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, visible_ratio=0.0)
 
 
 def long_title(shots: int) -> Title:
@@ -70,7 +70,7 @@ def test_both_ratios_go_together() -> None:
 
 @pytest.mark.parametrize("shots", [1, 3])
 def test_something_is_asked_for_however_little_is_hidden(shots: int) -> None:
-    rarely = Objective(mask_ratio=0.0, modality_mask_ratio=0.001, visible_weight=0.0)
+    rarely = Objective(mask_ratio=0.0, modality_mask_ratio=0.001, visible_ratio=0.0)
 
     assert all(draw(long_title(shots), rarely, seed).weights.any() for seed in range(50))
 
@@ -111,16 +111,16 @@ def gaps() -> Title:
 
 
 @pytest.mark.parametrize("mask_by", ["mask", "bert"])
-@pytest.mark.parametrize("visible_weight", [0.0, 0.3])
-def test_absent_and_zero_blocks_are_never_targets(mask_by: str, visible_weight: float) -> None:
+@pytest.mark.parametrize("visible_ratio", [0.0, 0.3])
+def test_absent_and_zero_blocks_are_never_targets(mask_by: str, visible_ratio: float) -> None:
     title = gaps()
-    objective = Objective(0.3, 0.3, mask_by=mask_by, visible_weight=visible_weight)  # type: ignore[arg-type]
+    objective = Objective(0.3, 0.3, mask_by=mask_by, visible_ratio=visible_ratio)  # type: ignore[arg-type]
     lost = np.zeros((24, 3), bool)
     lost[::3, 1] = lost[::4, 2] = lost[[1, 4, 7]] = True
 
     drawn = [draw(title, objective, seed) for seed in range(100)]
 
-    asked = np.any([masks.weights == 1 for masks in drawn], axis=0)
+    asked = np.any([masks.weights > 0 for masks in drawn], axis=0)
     assert np.array_equal(asked, ~lost)
     assert not any(masks.weights[lost].any() for masks in drawn)
 
@@ -149,10 +149,21 @@ def test_nothing_is_hidden_where_no_shot_shows_anything(mask_by: str) -> None:
     assert not masks.weights.any()
 
 
-def test_visible_blocks_count_as_much_as_asked() -> None:
-    masks = draw(long_title(50), Objective(0.2, 0.2, visible_weight=0.25))
+def test_of_some_shots_what_is_visible_is_asked_for_too() -> None:
+    shots = 20_000
+    masks = draw(long_title(shots), Objective(0.2, 0.2, visible_ratio=0.25))
+    visible = masks.weights.astype(bool) & ~masks.masked
+    untouched = ~masks.masked.any(axis=1)
 
-    assert np.array_equal(masks.weights, np.where(masks.masked, 1, 0.25))
+    assert np.array_equal(masks.weights[masks.masked], np.ones(int(masks.masked.sum())))
+    assert np.array_equal(visible[untouched].all(axis=1), visible[untouched].any(axis=1))
+    assert visible[untouched].any(axis=1).mean() == pytest.approx(0.25, abs=0.015)
+
+
+def test_nothing_visible_is_asked_for_unless_wanted() -> None:
+    masks = draw(long_title(50), Objective(0.2, 0.2, visible_ratio=0.0))
+
+    assert np.array_equal(masks.weights, masks.masked)
 
 
 def test_shots_that_are_chosen_are_hidden_whole_and_all_asked_for() -> None:
@@ -168,8 +179,8 @@ def test_shots_that_are_chosen_are_hidden_whole_and_all_asked_for() -> None:
 @pytest.mark.parametrize("ratios", [(0.3, 0.0), (0.0, 0.3)], ids=["shots", "modalities"])
 def test_of_what_is_asked_for_eight_tenths_are_hidden_one_swapped_and_one_shown(ratios: tuple[float, float]) -> None:
     shots = 30_000
-    masks = draw(long_title(shots), Objective(*ratios, mask_by="bert"))
-    asked = masks.weights == 1
+    masks = draw(long_title(shots), Objective(*ratios, mask_by="bert", visible_ratio=0.0))
+    asked = masks.weights > 0
     swapped = asked & ~masks.masked & (masks.shown_from != np.arange(shots)[:, None])
 
     # Devlin et al. 2019, section 3.1. Modalities of a shot that is hidden whole share a fate.
@@ -189,8 +200,8 @@ def test_the_modalities_of_a_shot_that_is_hidden_whole_share_a_fate() -> None:
 
 
 def test_modalities_that_are_hidden_one_by_one_have_a_fate_each() -> None:
-    masks = draw(long_title(2000), Objective(0.0, 0.5, mask_by="bert"))
-    asked = masks.weights == 1
+    masks = draw(long_title(2000), Objective(0.0, 0.5, mask_by="bert", visible_ratio=0.0))
+    asked = masks.weights > 0
     pairs = asked[:, 0] & asked[:, 1] & ~asked[:, 2]
 
     assert within((masks.masked[pairs, 0] & masks.masked[pairs, 1]).mean(), 0.8**2, int(pairs.sum()))
@@ -243,7 +254,7 @@ def test_a_title_in_which_nothing_is_swapped_is_packed_beside_one_in_which_somet
 
 
 def test_the_published_objective_hides_a_fifth_of_the_shots_and_compares_whole_vectors() -> None:
-    assert Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_weight=0.0) == MEDIAFM
+    assert Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visible_ratio=0.0) == MEDIAFM
 
 
 @pytest.mark.parametrize(
@@ -251,10 +262,10 @@ def test_the_published_objective_hides_a_fifth_of_the_shots_and_compares_whole_v
     [
         ({"mask_ratio": 1.0}, "mask_ratio is 1.0"),
         ({"modality_mask_ratio": -0.1}, "modality_mask_ratio is -0.1"),
-        ({"mask_ratio": 0.0, "modality_mask_ratio": 0.0, "visible_weight": 0.0}, "nothing is masked"),
+        ({"mask_ratio": 0.0, "modality_mask_ratio": 0.0, "visible_ratio": 0.0}, "nothing is masked"),
         ({"mask_span": 0.5}, "mask_span is 0.5"),
         ({"mask_span": float("inf")}, "mask_span is inf"),
-        ({"visible_weight": 1.0}, "visible_weight is 1.0"),
+        ({"visible_ratio": 1.1}, "visible_ratio is 1.1"),
     ],
 )
 def test_an_objective_that_makes_no_sense_is_refused(change: dict[str, float], why: str) -> None:

@@ -137,6 +137,27 @@ def test_a_block_that_is_swapped_shows_the_other_shots_and_is_judged_by_its_own(
 # --- what is absent ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_while_training_a_share_of_what_is_visible_is_dropped_and_the_rest_is_raised(
+    config: ModelConfig, make_title: MakeTitle, share: float
+) -> None:
+    model = MediaFM.seeded(replace(config, input_dropout=share, max_shots=2000), 0)
+    batch = collate([make_title(2000)], model.config, [hide_shots(np.arange(2000) % 2 == 0, 3)])
+    seen = model.train()._visible(batch)[1::2]
+    kept = seen != 0
+
+    assert kept.float().mean().item() == pytest.approx(1 - share, abs=0.01)
+    torch.testing.assert_close(seen[kept], batch.vectors[1::2][kept] / (1 - share))
+    assert not model._visible(batch)[::2].any()
+
+
+def test_nothing_that_is_visible_is_dropped_after_training(config: ModelConfig, make_title: MakeTitle) -> None:
+    dropping = MediaFM.seeded(replace(config, input_dropout=0.5), 0).eval()
+    plain = MediaFM.seeded(config, 0).eval()
+
+    assert torch.equal(run(dropping, make_title(7)).predicted, run(plain, make_title(7)).predicted)
+
+
 @pytest.mark.parametrize(("missing", "tells"), [("zero", False), ("null-token", True), ("masked", True)])
 def test_whether_a_modality_is_absent_or_zero_is_told_or_not(
     config: ModelConfig, make_title: MakeTitle, missing: str, tells: bool
