@@ -6,6 +6,8 @@ The library raises; only ``cli/app.py`` prints and exits. ``exit_code`` is the p
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
 """Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
@@ -14,6 +16,11 @@ INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
 def command(*words: object) -> str:
     """A command for a hint, as it can be typed in a shell."""
     return shlex.join(map(str, words))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: ``1 title``, ``2 titles``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class MediafmError(Exception):
@@ -47,6 +54,20 @@ class SomeTitlesFailedError(MediafmError):
     """Some titles of several failed; the others are done (exit code 3)."""
 
     exit_code = 3
+
+
+class OthersDoneError(SomeTitlesFailedError):
+    """Some titles of several failed, and the next stage can go on with the others.
+
+    Args:
+        failed: titles. ``done``: stores of the others, in order.
+    """
+
+    def __init__(self, failed: Sequence[Path], done: Sequence[Path]) -> None:
+        names = ", ".join(map(str, failed))
+        super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles failed: {names}.", "The others are done.")
+        self.failed = list(failed)
+        self.done = list(done)
 
 
 class PluginError(MediafmError):

@@ -42,6 +42,31 @@ def roll_up(text: str) -> list[tuple[int, int]]:
     return [*_twice(0x25, 0x2D), *[(0x14, 0x70)] * 2, *_letters(text)]
 
 
+def page(text: str) -> list[tuple[int, int]]:
+    """A page of text, as links are sent, and no captions: restart it, then write."""
+    return [*_twice(0x2A), *_letters(text)]
+
+
+def to_second_channel(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same in the other channel of the field: CC2, or CC4."""
+    return [(first | 0x08 if 0x10 <= first < 0x20 else first, second) for first, second in pairs]
+
+
+def name_programme(name: str) -> list[tuple[int, int]]:
+    """Programme data (XDS), which the second field carries among captions: what is shown is called so."""
+    content = [(0x01, 0x03), *_letters(name)]
+    return [*content, (0x0F, -(sum(map(sum, content)) + 0x0F) % 128)]
+
+
+def send_708(text: str, count: int) -> list[bytes]:
+    """Triplets of pictures: in the first a packet of CEA-708, whose one block shows text, or holds nothing; padding."""
+    block = [0x20 | len(text), *text.encode("ascii")] if text else [0]
+    packet = [(len(block) + 2) // 2, *block, *[0] * ((len(block) + 1) % 2)]
+    pairs = zip(packet[::2], packet[1::2], strict=True)
+    sent = b"".join(bytes([0xFE if number else 0xFF, *pair]) for number, pair in enumerate(pairs))
+    return [sent, *[b"\xfa\0\0"] * (count - 1)]
+
+
 def triplet(pair: tuple[int, int], kind: int = 0) -> bytes:
     """A pair with odd parity; ``kind`` is 0 for CEA-608's first field, 1 for its second, 2 and 3 for CEA-708."""
     return bytes([0xFC | kind, *(byte | 0x80 * (byte.bit_count() % 2 == 0) for byte in pair)])

@@ -13,9 +13,9 @@ import typer
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.encoding import all_encoded, encode_titles
 from mediafm_cli.cli.segmenting import segment_titles
-from mediafm_cli.cli.titles import OthersDoneError, run_over_titles
+from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.cli.training import EngineChoice, ModelChoice, train
-from mediafm_cli.errors import TERMINATED
+from mediafm_cli.errors import TERMINATED, OthersDoneError
 
 if TYPE_CHECKING:
     from mediafm_cli.model.fusion import Normalize
@@ -162,12 +162,14 @@ def segment_and_encode(
 
     def encode(cut: Outcome, progress: OnProgress) -> Outcome:
         done = [cut]
-        with one_at_a_time:
-            for modality, host in hosts.items():
-                only = EncodeSettings(modality)
-                done.append(encode_title(cut.store, host, only, overwrite=overwrite, progress=progress))
-        if cut.store in ours:  # at once, since those of many films fill a disk
-            kept_path(cut.store).unlink(missing_ok=True)
+        try:
+            with one_at_a_time:
+                for modality, host in hosts.items():
+                    only = EncodeSettings(modality)
+                    done.append(encode_title(cut.store, host, only, overwrite=overwrite, progress=progress))
+        finally:
+            if cut.store in ours:  # at once, since those of many films fill a disk
+                kept_path(cut.store).unlink(missing_ok=True)
         written = next((outcome for outcome in done if outcome.status == "written"), cut)
         notes = tuple(note for outcome in done for note in outcome.notes)
         return replace(written, summary="; ".join(outcome.summary for outcome in done), notes=notes)

@@ -51,13 +51,20 @@ def encode_titles(
 
 
 def all_encoded(stores: Iterable[Path], modality: str) -> bool:
-    """Whether every one of these stores is there, and has all of the modality."""
+    """Whether every one of these stores is there, and has all of the modality.
+
+    One that is not valid counts as encoded: there is nothing to do for it, and whoever opens it to work on it is told.
+    """
+    from mediafm_cli.errors import StoreError
     from mediafm_cli.store.read import open_store
 
     for store in stores:
         if not store.exists():
             return False
-        with open_store(store) as opened:
-            if f"encodings/{modality}" not in opened or not opened.encoding(modality).complete:
-                return False
+        try:
+            with open_store(store) as opened:
+                if f"encodings/{modality}" not in opened or not opened.encoding(modality).complete:
+                    return False
+        except StoreError:
+            continue
     return True

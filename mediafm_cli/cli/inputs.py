@@ -12,21 +12,6 @@ from pathlib import Path
 from mediafm_cli.errors import UsageError
 
 STORE_SUFFIXES = (".h5",)
-MEDIA_SUFFIXES = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".ts",
-    ".m2ts",
-    ".mpg",
-    ".mpeg",
-    ".flv",
-    ".wmv",
-    ".ogv",
-)
 
 
 def find_inputs(given: Sequence[str], suffixes: tuple[str, ...], *, nul: bool = False) -> list[Path]:
@@ -85,7 +70,8 @@ def refuse_for_many(**options: Path | None) -> None:
 def require_folder(folder: Path | None) -> None:
     """Raise a UsageError if a folder of media files that was named is none."""
     if folder is not None and not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.", hint="Name the folder of the media files with --media.")
+        what = f"{folder} is a file." if folder.is_file() else f"There is no folder {folder}."
+        raise UsageError(what, hint="Name the folder of the media files with --media.")
 
 
 def _from_stdin(nul: bool) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from mediafm_cli.errors import MediafmError, PluginError, SomeTitlesFailedError, UnavailableError
+from mediafm_cli.errors import MediafmError, OthersDoneError, PluginError, UnavailableError
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
@@ -16,20 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-
-class OthersDoneError(SomeTitlesFailedError):
-    """Some titles of several failed, and the next stage can go on with the others.
-
-    Args:
-        failed: titles. ``done``: stores of the others, in order.
-    """
-
-    def __init__(self, failed: Sequence[Path], done: Sequence[Path]) -> None:
-        names = ", ".join(map(str, failed))
-        super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles failed: {names}.", "The others are done.")
-        self.failed = list(failed)
-        self.done = list(done)
 
 
 def run_over_titles(
@@ -43,7 +29,7 @@ def run_over_titles(
 ) -> list[Path]:
     """Call ``work`` on each title and print the path of each store as it is finished; the stores, in order.
 
-    An error that ends the run does so at once; what is finished by then is still printed.
+    An error that ends the run does so at once; what is finished by then is still printed, and counted.
 
     Args:
         jobs: titles at once, each in a thread; ``work`` leaves the processor to processes of its own.
@@ -94,16 +80,24 @@ def run_over_titles(
         _show_result(stage, ended, console, nul)
         outcomes[title] = ended
 
+    def counted() -> str:
+        counts = Counter([*(outcome.status for outcome in outcomes.values()), *["failed"] * len(failed)])
+        counts["not done"] = len(titles) - counts.total()
+        listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if count)
+        return f"{stage}: {len(titles)} titles: {listed}"
+
     try:
         _each(run, list(enumerate(titles, 1)), report, jobs, stopped)
     except KeyboardInterrupt as interrupt:
         if several:
             interrupt.add_note(f"{len(outcomes)} of {len(titles)} titles are done ({stage})")
         raise
+    except (PluginError, UnavailableError):
+        if outcomes or failed:  # else the error says it all, in one line
+            console.say(counted())
+        raise
     if several:
-        counts = Counter([*(outcome.status for outcome in outcomes.values()), *["failed"] * len(failed)])
-        counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        console.say(f"{stage}: {len(titles)} titles: {counted}")
+        console.say(counted())
     done = [outcome.store for outcome in outcomes.values()]
     if failed and done:
         raise OthersDoneError(list(failed), done)

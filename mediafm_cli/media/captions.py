@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +15,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.video.frame import VideoFrame
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.closed_captions import ClosedCaptions
+from mediafm_cli.media.caption_channels import CaptionChannels
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass, iterate_packets, time_base_of
 from mediafm_cli.media.languages import parse_languages
@@ -74,7 +75,7 @@ class StreamCues:
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self.timed: list[tuple[float, float, str]] = []
-        self.closed = ClosedCaptions()
+        self.closed = CaptionChannels()
 
     def take(self, packet: Packet) -> None:
         """Decode a packet of a text stream; one that is damaged is one cue less."""
@@ -128,12 +129,18 @@ class CaptionSource:
         if inside is None:
             return Captions(_tidy(self.timed), self.name, self.notes)
         cues = _tidy([*self.timed, *inside.timed, *inside.closed.timed])
-        if self.pictures is None or not inside.closed.is_carried:
-            return Captions(cues, self.name, self.notes)
-        if cues:
-            return Captions(cues, f"stream:{self.pictures}", self.notes)
-        unread = f"video stream {self.pictures} carries closed captions that are not read (only CC1 of CEA-608 is)"
-        return Captions((), self.name, (*self.notes, unread))
+        in_pictures = cues and self.pictures is not None
+        name = f"stream:{self.pictures}" if in_pictures else self.name
+        return Captions(cues, name, (*self.notes, *self._describe_closed(inside.closed)))
+
+    def _describe_closed(self, closed: CaptionChannels) -> list[str]:
+        """Which channel was read, where it is not the usual one, and what could not be read."""
+        carrier = f"subtitle stream {self.stream}" if self.pictures is None else f"video stream {self.pictures}"
+        if closed.channel is not None:
+            unusual = f"{carrier} carries no closed captions in CC1; those in CC{closed.channel} were read"
+            return [unusual] if closed.channel > 1 else []
+        unread = f"{carrier} carries closed captions of CEA-708 alone, which are not read; give a file with --subtitles"
+        return [unread] if closed.has_708 else []
 
 
 def choose_captions(
@@ -188,8 +195,19 @@ def find_captions(
 
     Arguments and errors are those of ``choose_captions``; further, a MediaError where the film cannot be read.
     """
-    chosen = choose_captions(path, info, subtitles, language, encoding)
-    return chosen.captions(_read_inside(path, info, chosen) if chosen.names_inside else None)
+    return read_captions(path, info, choose_captions(path, info, subtitles, language, encoding))
+
+
+def read_captions(path: Path, info: MediaInfo, chosen: CaptionSource, until_s: float = math.inf) -> Captions:
+    """Read the captions that were chosen; those inside the film in a pass of its own.
+
+    Args:
+        until_s: where a pass over pictures ends, in seconds from the start of the title; a text stream is read whole.
+
+    Raises:
+        MediaError: the film cannot be read.
+    """
+    return chosen.captions(_read_inside(path, info, chosen, until_s) if chosen.names_inside else None)
 
 
 def assign_cues(cues: Sequence[Cue], start_s: Sequence[float], end_s: Sequence[float]) -> list[str]:
@@ -255,7 +273,7 @@ def _choose_stream(info: MediaInfo, wanted: Sequence[str], notes: list[str]) -> 
     return min(candidates, key=lambda candidate: candidate[:4])[4] if candidates else None
 
 
-def _read_inside(path: Path, info: MediaInfo, chosen: CaptionSource) -> StreamCues:
+def _read_inside(path: Path, info: MediaInfo, chosen: CaptionSource, until_s: float) -> StreamCues:
     inside = StreamCues(info.start_s)
     with open_media(path) as container:
         if chosen.stream is not None:
@@ -265,6 +283,8 @@ def _read_inside(path: Path, info: MediaInfo, chosen: CaptionSource) -> StreamCu
         else:
             video = VideoPass(container, require_video(path, container))
             for pts, frame in video:
+                if video.report.seconds(pts) >= until_s:
+                    break
                 inside.see(video.report.seconds(pts), frame)
             inside.end(video.report.end_s)
     return inside

@@ -57,13 +57,13 @@ class KeptWriter:
         self.kept_from = kept_from
         self._path = path
         self._temporary = path.with_name(f".{path.name}.tmp")
-        self._file = os.fdopen(os.open(self._temporary, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        with self._explain():
+            self._file = os.fdopen(os.open(self._temporary, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+            is_ours = self._lock()
+        if not is_ours:
             self._file.close()
             what = f"Another process is keeping frames in {path}."
-            raise MediaError(what, hint="Wait for it to end, and run the command again.") from error
+            raise MediaError(what, hint="Wait for it to end, and run the command again.")
         self._file.truncate(0)  # what a process that was killed has left
         self._archive = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED, allowZip64=True)
         try:
@@ -85,6 +85,14 @@ class KeptWriter:
             os.fsync(self._file.fileno())
             os.replace(self._temporary, self._path)
             self._file.close()
+
+    def _lock(self) -> bool:
+        """Lock the file, unless another process has, or has just put it in its place."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._file.fileno()), self._temporary.stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
     @contextmanager
     def _explain(self) -> Iterator[None]:
@@ -169,7 +177,7 @@ def open_kept(store: Path, media: str) -> KeptArchive | None:
             header = json.loads(_read_member(path, archive, _HEADER, _MAX_HEADER))
         except PermissionError as error:
             raise MediaError(f"{path} cannot be read.", f"{error.strerror}.", command("chmod", "u+r", path)) from error
-        except (zipfile.BadZipFile, ValueError, RecursionError) as error:
+        except (zipfile.BadZipFile, ValueError, RuntimeError) as error:  # the last of versions of ZIP and of depth
             raise _damaged(path, f"{type(error).__name__}: {error}.") from error
         if isinstance(header, dict):
             kept = KeptArchive(path, archive, header)
@@ -185,7 +193,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, name: str, most: int) -> 
         if member.file_size > most or member.compress_type != zipfile.ZIP_STORED:
             raise _damaged(path, f"{name} is not as it was written.")
         return archive.read(member)
-    except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:  # the last where it is encrypted
+    except (zipfile.BadZipFile, KeyError, EOFError, OSError, RuntimeError) as error:  # the last where it is encrypted
         raise _damaged(path, f"{type(error).__name__}: {error}.") from error
 
 

@@ -37,6 +37,7 @@ class ShotList:
         start_pts, end_pts: int64 [n], in units of ``time_base``.
         start_frame, end_frame: int64 [n], numbers of the pictures in presentation order.
         boundaries: how each shot begins, n of them; the first is the start of the title, of kind ``start``.
+        found: how many boundaries the segmenter gave, those included that were left out since a shot was too short.
         first_s, last_s: float64 [n], times at which the first and last frame of each boundary's transition are shown.
         time_base: seconds per unit of pts, as a fraction such as ``"1/12800"``.
         origin_s: start of the title on the container's clock.
@@ -51,6 +52,7 @@ class ShotList:
     start_frame: np.ndarray
     end_frame: np.ndarray
     boundaries: tuple[Boundary, ...]
+    found: int
     first_s: np.ndarray
     last_s: np.ndarray
     time_base: str
@@ -128,11 +130,19 @@ def cut_into_shots(
         def seconds_of(frame: int) -> float:
             return report.seconds(pts[frame])
 
+        found = 0
+
+        def tell(boundaries: Iterable[Boundary]) -> Iterator[Boundary]:
+            nonlocal found
+            for boundary in boundaries:
+                found += 1
+                if keeper is not None:
+                    keeper.begin_shot(pts[boundary.frame])
+                yield boundary
+
         edges = [Boundary(0, "start")]
-        found = _check(segmenter.detect(thumbnails), pts, thumbnails, segmenter)
-        if keeper is not None:
-            found = _tell(found, pts, keeper)
-        for edge in join_short(found, seconds_of, lambda: report.end_s, rules.min_shot_s):
+        checked = _check(segmenter.detect(thumbnails), pts, thumbnails, segmenter)
+        for edge in join_short(tell(checked), seconds_of, lambda: report.end_s, rules.min_shot_s):
             _keep(frames, keeper, pts[edges[-1].frame], pts[edge.frame])
             edges.append(edge)
         stream_index = stream.index
@@ -156,6 +166,7 @@ def cut_into_shots(
         start_frame=at[:-1],
         end_frame=at[1:],
         boundaries=tuple(edges),
+        found=found,
         first_s=np.array([seconds_of(edge.first) for edge in edges]),
         last_s=np.array([seconds_of(edge.last) for edge in edges]),
         time_base=f"{report.time_base.numerator}/{report.time_base.denominator}",
@@ -188,12 +199,6 @@ def _keep(frames: KeepFrames | None, keeper: FrameKeeper | None, start: int, end
         held = keeper.take(start, end)
         if held is not None:
             frames.keep(start, end, held)
-
-
-def _tell(boundaries: Iterable[Boundary], pts: array[int], keeper: FrameKeeper) -> Iterator[Boundary]:
-    for boundary in boundaries:
-        keeper.begin_shot(pts[boundary.frame])
-        yield boundary
 
 
 def _split(edges: list[Boundary], pts: array[int], rules: ShotRules, time_base: float) -> list[Boundary]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mediafm_cli.media.languages import language_distance, words_of_name
 from mediafm_cli.media.subtitles import PARSERS
+from mediafm_cli.media.suffixes import FILM_SUFFIXES
 
 BITMAP_SUFFIXES = (".sup", ".idx")
 _FOLDERS = ("subs", "subtitles")
@@ -71,7 +72,7 @@ def _list_named(path: Path, notes: list[str]) -> Iterator[tuple[int, Path, str]]
     """Captions that may be the film's: how far away they lie, the file, and what its name says beside."""
     beside = _list_folder(path.absolute().parent, notes)
     film = path.stem.lower()
-    others = [file.stem.lower() for file in beside if file.suffix.lower() == path.suffix.lower()]
+    others = [file.stem.lower() for file in beside if file.suffix.lower() in (path.suffix.lower(), *FILM_SUFFIXES)]
     others = [f"{other}." for other in others if other.startswith(f"{film}.")]
     folders = [folder for folder in beside if folder.name.lower() in _FOLDERS and folder.is_dir()]
     inside = [file for folder in folders for file in _list_folder(folder, notes)]

@@ -72,8 +72,10 @@ def encode_title(
         require_fresh(store, "shots", shots.made_from, command("mediafm", "segment", "FILM", "-o", path, "--overwrite"))
         there = store.encoding(settings.modality) if place in store else None
         if dry_run and (there is None or overwrite):  # neither weights nor their hash are needed for a plan
-            material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
-            return _plan(path, material, host, np.zeros(len(material.bare), bool))
+            with gather_material(
+                path, source, shots, settings.modality, host.encoder.needs, settings.media
+            ) as material:
+                return _plan(path, material, host, np.zeros(len(material.bare), bool))
         blank = _blank(store, host, settings.modality)
         if there:
             differs = _difference(store, there, blank, compared_options(host.encoder.options))
@@ -88,21 +90,20 @@ def encode_title(
     if encoding.complete:
         return Outcome(path, "unchanged", f"{settings.modality} is complete already")
     left = int((~encoding.done).sum())
-    material = gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media)
-    if dry_run:
-        return _plan(path, material, host, encoding.done)
-
-    if material.kept is not None and not material.kept.is_exact:
-        encoding = replace(encoding, versions={**encoding.versions, "kept-frames": f"jpeg-{QUALITY}"})
     digest = to_raw(place, there).sha256() if there else None
     commit_every_s = host.encoder.commit_every_s if settings.commit_every_s is None else settings.commit_every_s
-    last = time.monotonic()
-    for rows in _encode_rows(material, host, encoding, settings.batch_size or host.encoder.batch_size):
-        encoding.done[rows] = True
-        progress(Progress(int(encoding.done.sum()), len(encoding.done), "shots"))
-        if not encoding.done.all() and time.monotonic() - last >= commit_every_s:
-            digest = _commit(path, place, encoding, digest, overwrite)
-            last = time.monotonic()
+    with gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media) as material:
+        if dry_run:
+            return _plan(path, material, host, encoding.done)
+        if material.kept is not None and not material.kept.is_exact:
+            encoding = replace(encoding, versions={**encoding.versions, "kept-frames": f"jpeg-{QUALITY}"})
+        last = time.monotonic()
+        for rows in _encode_rows(material, host, encoding, settings.batch_size or host.encoder.batch_size):
+            encoding.done[rows] = True
+            progress(Progress(int(encoding.done.sum()), len(encoding.done), "shots"))
+            if not encoding.done.all() and time.monotonic() - last >= commit_every_s:
+                digest = _commit(path, place, encoding, digest, overwrite)
+                last = time.monotonic()
     encoding = replace(encoding, complete=True)
     _commit(path, place, encoding, digest, overwrite)
     found = int(encoding.present.sum())

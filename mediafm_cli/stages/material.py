@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -41,8 +43,9 @@ def gather_material(
     bare = _bare(shots)
     if isinstance(needs, Text):
         return Material(bare, shots, needs, texts=[str(text) for text in shots.text])
+    media = find_media(store, source, folder)
     sound = open_kept_sound(store, source.fingerprint, shots.audio_stream)
-    return Material(bare, shots, needs, media=find_media(store, source, folder), sound=sound)
+    return Material(bare, shots, needs, media=media, sound=sound)
 
 
 def _bare(shots: Shots) -> list[Shot]:
@@ -51,14 +54,18 @@ def _bare(shots: Shots) -> list[Shot]:
 
 
 def _gather_frames(store: Path, source: Source, shots: Shots, needs: Frames, folder: Path | None) -> Material:
-    kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
-    media = None if kept and all(kept.holds(*span) for span in shots.spans) else find_media(store, source, folder)
+    with ExitStack() as stack:
+        kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
+        if kept is not None:
+            stack.enter_context(kept)
+        media = None if kept and all(kept.holds(*span) for span in shots.spans) else find_media(store, source, folder)
+        stack.pop_all()  # it stays open
     return Material(_bare(shots), shots, needs, media=media, kept=kept)
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The shots of a title, and where what the encoder needs of them is found.
+    """The shots of a title, and where what the encoder needs of them is found; a context manager.
 
     Attributes:
         bare: each shot with its span and nothing else.
@@ -74,6 +81,16 @@ class Material:
     media: Path | None = None
     kept: KeptFrames | None = None
     sound: KeptSound | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for opened in (self.kept, self.sound):
+            if opened is not None:
+                opened.__exit__(kind, error, trace)
 
     @cached_property
     def first_alike(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,25 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from mediafm_cli.api import Frames, Segmenter, Title
+from mediafm_cli.api import Frames, Title
 from mediafm_cli.errors import MediaError, StaleError
-from mediafm_cli.media.captions import Captions, CaptionSource, Cue, StreamCues, assign_cues, choose_captions
+from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
-from mediafm_cli.options import compared_options, options_as_json, parse_options
+from mediafm_cli.options import options_as_json, parse_options
 from mediafm_cli.registry import blame, load_segmenter
 from mediafm_cli.stages.keep import Collector, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
+from mediafm_cli.stages.segmented import ChosenSegmenter, require_same, require_same_text
 from mediafm_cli.store.commit import require_writable, update_store
-from mediafm_cli.store.freshness import parts_sha256, require_fresh, stale_parts
+from mediafm_cli.store.freshness import parts_sha256, stale_parts
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.schema import Boundaries, Cues, Embedding, Encoding, Fused, Shots, Source
 
-_RULES = {"min_shot_s": "--min-shot", "max_shot_s": "--max-shot"}
-_SHORT = 60
+_LONG_S = 60.0  # of a shot: few takes last longer, and a title in which no cut was found mostly does
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def segment_title(
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
     source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
     if store.exists() and not overwrite:
-        shots = _require_same(read_contents(store), source, chosen, store)
-        _require_same_text(shots, source_of_text, store)
+        shots = require_same(read_contents(store), source, chosen, store)
+        require_same_text(shots, source_of_text, store)
         summary = f"shots: {len(shots.text)}, there already"
         kept = keep_later(media, store, source.fingerprint, shots, needs) if needs and not dry_run else ""
         if kept:
@@ -127,7 +127,7 @@ def segment_title(
             )
         streamed.end(cut.report.end_s)
         captions = source_of_text.captions(streamed)
-        notes = (*[cut.report.describe()] * (not cut.report.is_whole), *captions.notes)
+        notes = tuple(filter(None, (_describe_damage(cut), _describe_uncut(cut, settings), *captions.notes)))
         shots = _make_shots(cut, captions, source, chosen, info, notes)
         dropped = _commit(store, media, source, shots, cut, captions, overwrite)
         kept = collector.finish(shots) if collector else ""
@@ -139,18 +139,7 @@ def segment_title(
     return Outcome(store, "written", "; ".join(filter(None, done)), notes)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A segmenter ready to start, and what a store records of it."""
-
-    segmenter: Segmenter
-    name: str
-    described: str
-    options: dict[str, Any]
-    fingerprint: dict[str, str]
-
-
-def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> _Chosen:
+def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> ChosenSegmenter:
     loaded = load_segmenter(settings.segmenter)
     kind, described = loaded.plugin, loaded.found.described
     options = parse_options(kind.Options, settings.options)
@@ -162,11 +151,27 @@ def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> _Chosen:
     recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.rules.min_shot_s}
     if settings.rules.max_shot_s is not None:
         recorded["max_shot_s"] = settings.rules.max_shot_s
-    return _Chosen(segmenter, settings.segmenter, described, recorded, fingerprint)
+    return ChosenSegmenter(segmenter, settings.segmenter, described, recorded, fingerprint)
+
+
+def _describe_damage(cut: ShotList) -> str:
+    return "" if cut.report.is_whole else cut.report.describe()
+
+
+def _describe_uncut(cut: ShotList, settings: SegmentSettings) -> str:
+    """Why a long title has no boundary that was found; empty where it has one, or is not long."""
+    length_s = float(cut.end_s[-1] - cut.start_s[0])
+    if length_s < _LONG_S or any(boundary.kind not in ("start", "split") for boundary in cut.boundaries):
+        return ""
+    why = f"{settings.segmenter} found none"
+    if cut.found:
+        why = f"--min-shot {settings.rules.min_shot_s:g} left out all that {settings.segmenter} found: {cut.found}"
+    parts = f"; --max-shot split it into {len(cut)}" if len(cut) > 1 else ""
+    return f"no boundary of shots in {length_s:.0f} s: {why}{parts}"
 
 
 def _make_shots(
-    cut: ShotList, captions: Captions, source: Source, chosen: _Chosen, info: MediaInfo, notes: Sequence[str]
+    cut: ShotList, captions: Captions, source: Source, chosen: ChosenSegmenter, info: MediaInfo, notes: Sequence[str]
 ) -> Shots:
     return Shots(
         cut.start_s,
@@ -245,74 +250,3 @@ def _source(media: Path, store: Path, info: MediaInfo, metadata: dict[str, Any])
     streams = [dataclasses.asdict(stream) for stream in info.streams]
     path = Path(relative).as_posix()
     return Source(media.name, path, info.size, info.fingerprint, info.duration_s, streams, metadata)
-
-
-def _require_same(before: Contents, source: Source, chosen: _Chosen, store: Path) -> Shots:
-    """The shots that are there, if they are what this run would make."""
-    there, shots = before.groups.get("source"), before.groups.get("shots")
-    if not isinstance(there, Source) or not isinstance(shots, Shots):
-        raise _refused(store, "It has no shots.")
-    if there.fingerprint != source.fingerprint:
-        if there.path == source.path:
-            raise _refused(store, f"It was made from {there.name}, which has changed since.")
-        raise _refused(store, f"It was made from another file, {(store.parent / there.path).resolve()}.")
-    require_fresh(before, "shots", shots.made_from, "mediafm segment with --overwrite")
-    different = _differences(shots, chosen)
-    if different:
-        raise _refused(store, f"It was segmented with other settings: {'; '.join(different)}.")
-    different = _changed(there.metadata, source.metadata)
-    if different:
-        raise _refused(
-            store, f"Its title metadata is not that given now; different: {', '.join(map(_short, different))}."
-        )
-    return shots
-
-
-def _differences(shots: Shots, chosen: _Chosen) -> list[str]:
-    """What the shots that are there were made with and this run would not, each as ``name was → is``."""
-
-    def made_with(segmenter: str, options: Mapping[str, Any], fingerprint: Mapping[str, str]) -> dict[str, Any]:
-        return {"--segmenter": segmenter, **options, **{f"its {key}": value for key, value in fingerprint.items()}}
-
-    was = made_with(shots.segmenter, shots.options, shots.fingerprint)
-    now = made_with(chosen.name, chosen.options, chosen.fingerprint)
-    given = chosen.segmenter.options
-    ignored = options_as_json(given).keys() - compared_options(given)
-    now |= {key: was[key] for key in ignored & was.keys()}
-    if shots.segmenter != chosen.name:  # whose options are not comparable
-        was, now = ({key: of[key] for key in ("--segmenter", *_RULES) if key in of} for of in (was, now))
-    return [
-        f"{_RULES.get(key) or _short(key)} {_short(was.get(key, 'unset'))} → {_short(now.get(key, 'unset'))}"
-        for key in _changed(was, now)
-    ]
-
-
-def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The keys whose values differ, and those that only one of them has."""
-    return [key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key]]
-
-
-def _short(value: object) -> str:
-    """What a store says, on a terminal: neither a whole hash nor what would steer it."""
-    text = str(value)
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= _SHORT else f"{text[:12]}…"
-
-
-def _require_same_text(shots: Shots, found: CaptionSource, store: Path) -> None:
-    if found.names_inside:  # nothing to compare: the film is the same one
-        is_same = shots.captions in found.names_inside
-    else:
-        cues = found.captions().cues
-        is_same = list(shots.text) == assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
-    if is_same:
-        return
-    if shots.captions == found.name:
-        raise _refused(store, f"Its text was read from {found.name}, which has changed since.")
-    now = " or ".join(found.names_inside) or found.name
-    raise _refused(store, f"The source of its text is another now: {_short(shots.captions)} → {now}.")
-
-
-def _refused(store: Path, why: str) -> StaleError:
-    hint = "Replace it with --overwrite, or choose another folder with -o."
-    return StaleError(f"{store} is there already.", why, hint)

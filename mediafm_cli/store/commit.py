@@ -25,6 +25,7 @@ from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, ki
 
 WRITE_BYTES = 1 << 20
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> Contents:
@@ -34,7 +35,8 @@ def update_store(path: Path, change: Callable[[Contents | None], Contents]) -> C
 
     Raises:
         StoreError: the store that is there is not valid, or the new contents are not.
-        MediafmError: the disk is full, or the folder cannot be written.
+        UnavailableError: the disk is full.
+        MediafmError: the folder cannot be written.
     """
     path = path.resolve()
     with ExitStack() as stack:
@@ -120,6 +122,9 @@ def _verify(path: Path, temporary: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> MediafmError:
+    if error.errno in _FULL:  # so no other title can be written either
+        hint = "Make room, and run the command again; the store is as it was before."
+        return UnavailableError(f"{path} could not be written.", f"{error.strerror}.", hint)
     hint = f"Make {path.parent} writable" if error.errno in _FORBIDDEN else "The store is as it was before"
     return MediafmError(f"{path} could not be written.", f"{error.strerror}.", f"{hint}; run the command again.")
 

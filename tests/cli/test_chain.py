@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embeddings_server import EmbeddingsServer
 from typed_commands import Mediafm
 
 from mediafm_cli.errors import MediaError
@@ -167,6 +168,48 @@ def test_run_goes_on_without_the_films_that_fail_and_names_them(
             assert "embeddings/model" in opened
     told = f"error: 2 of {len(media)} titles failed: {tmp_path / 'bad.mp4'}, {silent}.\n  The others are done.\n"
     assert typed.err.endswith(told)
+
+
+def test_run_fails_a_title_with_a_damaged_store_alone(
+    mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    damaged, *others = [tmp_path / "ran" / f"{film.path.stem}.h5" for film in films]
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no store")
+    words = ["run", *(film.path for film in films), "-o", tmp_path / "ran", "--max-steps", STEPS]
+
+    first, again = mediafm(*words), mediafm(*words)
+
+    for typed in (first, again):
+        assert typed.code == 3
+        assert typed.out.splitlines() == [str(store) for store in others]
+        assert typed.err.count("is not a store") == 1
+        assert f"1 of 3 titles failed: {films[0].path}." in typed.err
+    assert damaged.read_bytes() == b"no store"
+
+
+def test_encode_fails_a_damaged_store_alone_though_it_asks_beforehand_for_what_the_encoder_lacks(
+    mediafm: Mediafm, server: EmbeddingsServer, stores: list[Path]
+) -> None:
+    stores[0].write_bytes(b"no store")
+
+    typed = mediafm("encode", *stores, "--modality", "text", "--encoder", "text.openai", "--overwrite")
+
+    assert typed.code == 3
+    assert typed.out.splitlines() == [str(store) for store in stores[1:]]
+
+
+def test_a_folder_of_media_files_that_is_none_is_refused_before_any_title(
+    mediafm: Mediafm, stores: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    for folder in (tmp_path / "missing", tmp_path / "file"):
+        typed = mediafm("encode", *stores, "--modality", "video", "--media", folder)
+
+        assert (typed.code, typed.out) == (2, "")
+        assert typed.err.count("error:") == 1
+        assert f"error: There is no folder {folder}.\n  → Name the folder of the media files" in typed.err
 
 
 def test_no_kept_frames_are_left_where_encoding_fails(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.errors import MediaError, UnavailableError
 from mediafm_cli.media.container import Decoding
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
+from mediafm_cli.store import commit
 from mediafm_cli.synthetic import SyntheticTitle
 
 
@@ -250,6 +252,45 @@ def test_an_error_that_ends_the_run_does_so_at_once_and_what_is_finished_is_told
     assert told.out.splitlines() == ["d"]
     assert told.err.count("error:") == 1
     assert "error: c is damaged." in told.err
+
+
+def test_an_error_that_ends_the_run_leaves_a_count_of_what_is_done_and_what_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def work(title: Path, progress: OnProgress) -> Outcome:
+        if title.name == "3":
+            raise MediaError("3 is damaged.")
+        if title.name == "8":
+            raise UnavailableError("There is no room.")
+        return Outcome(title, "written", "shots: 1")
+
+    with pytest.raises(UnavailableError):
+        run_over_titles("segment", [Path(str(number)) for number in range(1, 11)], work, Console())
+
+    assert capsys.readouterr().err.endswith("segment: 10 titles: 1 failed, 3 not done, 6 written\n")
+
+
+def test_a_disk_that_is_full_at_the_eighth_of_ten_titles_is_said_with_what_is_done(
+    mediafm, stores: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = [Path(shutil.copy(stores[0], tmp_path / f"{number:02}.h5")) for number in range(1, 11)]
+    before = titles[7].read_bytes()
+    replace, room = commit._replace, iter(range(7))
+
+    def write(path: Path, image: bytes) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(path, image)
+
+    monkeypatch.setattr(commit, "_replace", write)
+
+    typed = mediafm("encode", *titles, "--modality", "metadata", "--overwrite")
+
+    assert typed.code == 1
+    assert typed.out.splitlines() == [str(title) for title in titles[:7]]
+    assert typed.err.count("No space left on device.") == typed.err.count("Make room, and run the command again") == 1
+    assert "encode metadata: 10 titles: 3 not done, 7 written\n" in typed.err
+    assert titles[7].read_bytes() == before
 
 
 def test_of_errors_that_end_the_run_together_the_first_in_order_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

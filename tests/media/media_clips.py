@@ -8,8 +8,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 SIZE = (96, 64)
+COVER, DEFAULT, OTHER = Disposition.attached_pic, Disposition.default, Disposition(0)
 
 
 def panning_pictures(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
@@ -50,6 +52,23 @@ def write_video(
             frame.time_base = time_base or Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_streams(path: Path, streams: Sequence[tuple[str, tuple[int, int], Disposition]], pictures: int = 5) -> Path:
+    """Several video streams in one file: codec, size and disposition of each; of a cover, one picture."""
+    with av.open(str(path), "w") as container:
+        for codec, size, disposition in streams:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            stream.disposition = disposition
+        for stream, (_, size, disposition) in zip(container.streams.video, streams, strict=True):
+            for number, picture in enumerate(panning_pictures(1 if disposition == COVER else pictures, size=size)):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
     return path
 
 

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pysubs2
 import pytest
-from caption_clips import ERASE, Track, pop_on, roll_up, send, triplet, write_captioned, write_with_tracks
+from caption_clips import (
+    ERASE,
+    Track,
+    name_programme,
+    pop_on,
+    roll_up,
+    send,
+    send_708,
+    triplet,
+    write_captioned,
+    write_with_tracks,
+)
 
 from mediafm_cli.media.captions import Captions, Cue, find_captions
 from mediafm_cli.media.closed_captions import ClosedCaptions
@@ -56,12 +67,14 @@ def test_captions_that_roll_up_are_said_once(tmp_path: Path) -> None:
     assert [cue.start_s for cue in captions.cues] == pytest.approx([0.48, 1.28, 2.08, 2.88])  # with their line feeds
 
 
-def test_the_times_are_those_of_ffmpeg(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("field", "kind"), [("first", 0), ("second", 1)])
+def test_the_times_are_those_of_ffmpeg(tmp_path: Path, field: str, kind: int) -> None:
     program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
     talk = {5: pop_on("One"), 30: pop_on("Two of them"), 60: ERASE, 65: pop_on("Three"), 95: ERASE}
-    film = write_captioned(tmp_path / "film.mp4", send(talk, 110))
+    film = write_captioned(tmp_path / "film.mp4", send(talk, 110, kind))
 
-    command = [program, "-v", "error", "-f", "lavfi", "-i", f"movie={film}[out0+subcc]", "-map", "0:s", "-f", "srt"]
+    video = f"movie={film}[out0+subcc]"
+    command = [program, "-v", "error", "-data_field", field, "-f", "lavfi", "-i", video, "-map", "0:s", "-f", "srt"]
     shown = subprocess.run([*command, "-"], capture_output=True, check=True, text=True).stdout
 
     events = pysubs2.SSAFile.from_string(shown, format_="srt")
@@ -72,19 +85,23 @@ def test_the_times_are_those_of_ffmpeg(tmp_path: Path) -> None:
 
 
 def test_captions_that_are_not_read_are_said(tmp_path: Path) -> None:
-    film = write_captioned(tmp_path / "film.mp4", send({10: pop_on("Hello there")}, 30, kind=2))
+    film = write_captioned(tmp_path / "film.mp4", send_708("Hello there", 30))
 
     captions = read(film)
 
     assert (captions.cues, captions.source) == ((), "none")
-    assert captions.notes == ("video stream 0 carries closed captions that are not read (only CC1 of CEA-608 is)",)
+    assert captions.notes == (
+        "video stream 0 carries closed captions of CEA-708 alone, which are not read; give a file with --subtitles",
+    )
 
 
-@pytest.mark.parametrize("kind", [0, 1])
-def test_padding_and_programme_data_are_no_captions(tmp_path: Path, kind: int) -> None:
-    data = {} if kind == 0 else {10: pop_on("Hello there")}
-
-    captions = read(write_captioned(tmp_path / "film.mp4", send(data, 30, kind)))
+@pytest.mark.parametrize(
+    "triplets",
+    [send({}, 30), send({10: name_programme("The storm")}, 30, kind=1), send({10: ERASE}, 30), send_708("", 30)],
+    ids=["padding", "programme data", "nothing but erasing", "empty packets of CEA-708"],
+)
+def test_padding_and_programme_data_are_no_captions(tmp_path: Path, triplets: list[bytes]) -> None:
+    captions = read(write_captioned(tmp_path / "film.mp4", triplets))
 
     assert (captions.cues, captions.source, captions.notes) == ((), "none", ())
 

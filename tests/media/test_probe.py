@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_clips import panning_pictures, write_film, write_video
+from av.stream import Disposition
+from media_clips import COVER, DEFAULT, OTHER, SIZE, panning_pictures, write_film, write_streams, write_video
 
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.container import open_media
@@ -64,6 +65,32 @@ def test_the_best_streams_are_chosen_not_the_first(media: Path) -> None:
     assert (info.video_index, info.audio_index) == (3, 4)
     assert info.video is not None
     assert info.video.frame_rate == "30000/1001"
+
+
+@pytest.mark.parametrize(
+    ("name", "streams", "index"),
+    [
+        ("cover.mp4", [("mjpeg", (640, 480), COVER), ("libx264", SIZE, DEFAULT)], 0),  # MP4 puts the cover behind
+        ("angles.mkv", [("libx264", (192, 128), OTHER), ("libx264", SIZE, DEFAULT)], 1),
+        ("angles.mp4", [("libx264", SIZE, DEFAULT), ("libx264", (192, 128), OTHER)], 0),
+    ],
+)
+def test_of_several_video_streams_the_default_one_is_taken_and_never_a_cover(
+    tmp_path: Path, name: str, streams: list[tuple[str, tuple[int, int], Disposition]], index: int
+) -> None:
+    info = probe(write_streams(tmp_path / name, streams))
+
+    assert info.video_index == index
+    assert info.video is not None
+    assert (info.video.width, info.video.height) == SIZE
+
+
+def test_a_cover_alone_is_no_film(tmp_path: Path) -> None:
+    film = write_streams(tmp_path / "cover.mp4", [("mjpeg", SIZE, COVER)])
+
+    assert probe(film).video is None
+    with open_media(film) as container, pytest.raises(MediaError, match=r"has no video\. It holds 1 × cover art"):
+        require_video(film, container)
 
 
 def test_bitmap_subtitles_are_told_from_text(media: Path) -> None:

@@ -185,6 +185,22 @@ def test_damage_is_counted_and_passed_over(media: Path) -> None:
     assert "damaged" in shots.report.describe()
 
 
+def test_damage_in_the_middle_costs_what_it_hits_and_no_more(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mkv", panning_pictures(100), options={"g": "10", "bf": "0"})
+    with av.open(str(film)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    data = bytearray(film.read_bytes())
+    data[places[50] + 40 : places[54]] = bytes(places[54] - places[50] - 40)
+    film.write_bytes(data)
+
+    shots = cut_into_shots(film, CutAt())
+
+    assert shots.report.damaged > 0
+    assert 90 <= shots.report.frames <= 100
+    assert shots.report.lost_s == 0
+    np.testing.assert_allclose(shots.end_s, [4], atol=0.001)
+
+
 def test_every_real_film_is_cut_and_tiled_and_whole(media: Path) -> None:
     clips = [name for name in json.loads((media / "cuts.json").read_text())["clips"] if "#" not in name]
 

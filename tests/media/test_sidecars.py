@@ -65,6 +65,7 @@ def test_forced_captions_come_last(tmp_path: Path) -> None:
     [
         ["film.two.mp4", "film.two.srt"],
         ["film.two.mp4", "Subs/film.two.en.srt"],
+        ["film.two.mkv", "film.two.srt", "Subs/film.two.en.srt"],
         ["film2.mp4", "film2.srt", "Subs/film2.srt", "Subs/film2/2_English.srt"],
         ["Subs/other/2_English.srt", "Subs/other.srt", "other/film.srt"],
         ["Subs/film/deeper/2_English.srt", "Subs/film/cover.jpg", "Subs/readme.srt"],

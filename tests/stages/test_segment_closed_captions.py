@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from caption_clips import ERASE, pop_on, send, write_captioned
+from caption_clips import ERASE, pop_on, send, send_708, write_captioned
 
 from mediafm_cli.errors import StaleError
 from mediafm_cli.stages.segment import segment_title
@@ -33,11 +33,28 @@ def test_they_are_read_in_the_one_pass_and_kept(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_is_not_read_is_said_and_kept(tmp_path: Path) -> None:
-    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100, kind=2))
+    film = write_captioned(tmp_path / "film.mp4", send_708("Hello there", 100))
 
     outcome = segment_title(film, tmp_path / "film.h5")
 
-    assert outcome.notes == ("video stream 0 carries closed captions that are not read (only CC1 of CEA-608 is)",)
+    assert outcome.notes == (
+        "video stream 0 carries closed captions of CEA-708 alone, which are not read; give a file with --subtitles",
+    )
+    with open_store(tmp_path / "film.h5") as store:
+        assert tuple(store.shots.notes) == outcome.notes
+    assert segment_title(film, tmp_path / "film.h5").status == "unchanged"
+
+
+def test_captions_of_the_second_field_are_read_where_the_first_has_none_and_it_is_said(tmp_path: Path) -> None:
+    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100, kind=1))
+
+    outcome = segment_title(film, tmp_path / "film.h5")
+
+    with open_store(tmp_path / "film.h5") as store:
+        assert store.shots.captions == "stream:0"
+        assert store.cues.text.tolist() == ["Hello there", "[music]"]
+        assert tuple(store.shots.notes) == outcome.notes
+    assert outcome.notes == ("video stream 0 carries no closed captions in CC1; those in CC3 were read",)
     assert segment_title(film, tmp_path / "film.h5").status == "unchanged"
 
 

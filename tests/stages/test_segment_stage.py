@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from caption_clips import RATE, send, write_captioned
 
 from mediafm_cli.errors import MediaError, StaleError, UsageError
 from mediafm_cli.media.captions import find_captions
@@ -253,3 +254,46 @@ def test_a_list_of_cuts_may_move_and_may_not_change(films: list[SyntheticTitle],
     two.write_text("frame\n20\n61\n")
     with pytest.raises(StaleError, match=r"settings: its sha256 \w{12}… → \w{12}…"):
         cut(two)
+
+
+@pytest.fixture(scope="module")
+def long_take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """64 s of one picture, and a list of cuts in it without any."""
+    film = write_captioned(tmp_path_factory.mktemp("long") / "film.mp4", send({}, 64 * RATE))
+    film.with_suffix(".csv").write_text("frame\n")
+    return film
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "option", "rules", "why"),
+    [
+        ("content", "", ShotRules(), "content found none"),
+        ("import", "file=film.csv", ShotRules(), "import found none"),
+        ("fixed", "every_s=20", ShotRules(70), "--min-shot 70 left out all that fixed found: 3"),
+        ("content", "", ShotRules(max_shot_s=20), "content found none; --max-shot split it into 4"),
+    ],
+)
+def test_a_long_title_in_which_no_boundary_is_left_has_a_note_that_says_why(
+    long_take: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    segmenter: str,
+    option: str,
+    rules: ShotRules,
+    why: str,
+) -> None:
+    monkeypatch.chdir(long_take.parent)
+    settings = SegmentSettings(segmenter, [option] if option else [], rules)
+
+    first, again = (segment_title(long_take, tmp_path / "film.h5", settings) for _ in range(2))
+
+    assert first.notes == (f"no boundary of shots in 64 s: {why}",)
+    with open_store(tmp_path / "film.h5") as store:
+        assert tuple(store.shots.notes) == first.notes
+    assert (again.status, again.notes) == ("unchanged", ())
+
+
+def test_a_long_title_with_one_boundary_has_no_such_note(long_take: Path, tmp_path: Path) -> None:
+    settings = SegmentSettings("fixed", ["every_s=40"])
+
+    assert segment_title(long_take, tmp_path / "film.h5", settings).notes == ()

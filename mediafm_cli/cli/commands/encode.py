@@ -9,7 +9,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.encoding import encode_titles
-from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
+from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs, require_folder
 
 
 def encode(
@@ -49,6 +49,7 @@ def encode(
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
     titles = find_inputs(stores, STORE_SUFFIXES, nul=null)
+    require_folder(media)
     settings = EncodeSettings(modality, batch_size, media=media)
     options = [*opt, f"revision={revision}"] if revision else opt
     with make_host(modality, encoder, options, preset=preset, device=device) as host:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.audio import read_spans
-from mediafm_cli.media.captions import Captions, Cue, find_captions
+from mediafm_cli.media.captions import Cue, choose_captions, read_captions
 from mediafm_cli.media.probe import MediaInfo, probe
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 from mediafm_whisper.recognizer import PIECE_S, Whisper
@@ -23,6 +23,9 @@ from mediafm_whisper.windows import RATE, Window, is_silent, read_windows
 
 PIECES = 8
 """Pieces of 30 s, spread evenly over the title, that vote on its language: the first 30 s of a film are often music."""
+
+LOOK_S = 300.0
+"""How far closed captions are looked for: they begin with the first words, and all pictures would take minutes."""
 
 
 def transcribe_title(
@@ -67,15 +70,19 @@ def transcribe_title(
 def find_subtitles(media: Path) -> str:
     """The subtitles that ``mediafm segment`` finds for a title, in a few words; empty where it finds none.
 
+    Closed captions in the pictures are looked for in the first ``LOOK_S`` of them.
+
     Raises:
         MediaError: the file is no media.
     """
     info = probe(media)
-    source = _find_sidecar(media, info).source
-    if source != "none":
-        return f"subtitles beside it, {source.partition(':')[2]}"
-    inside = [stream for stream in info.streams if stream.kind == "subtitle" and not stream.bitmap]
-    return f"subtitles inside, stream {inside[0].index}" if inside else ""
+    source = choose_captions(media, info)
+    kind, _, name = source.name.partition(":")
+    if kind == "sidecar":
+        return f"subtitles beside it, {name}"
+    if kind == "stream":
+        return f"subtitles inside, stream {name}"
+    return "closed captions in its pictures" if read_captions(media, info, source, LOOK_S).cues else ""
 
 
 def _hear(
@@ -108,13 +115,8 @@ def _vote_on_language(media: Path, info: MediaInfo, stream_index: int, whisper: 
     return whisper.detect_language(piece for _, piece in pieces if piece is not None and not is_silent(piece))
 
 
-def _find_sidecar(media: Path, info: MediaInfo) -> Captions:
-    """What lies beside the media file, without reading through its own streams."""
-    return find_captions(media, replace(info, streams=(), video_index=None))
-
-
 def _describe_use(media: Path, output: Path, info: MediaInfo) -> str:
     beside = output.absolute().parent == media.absolute().parent
-    if beside and _find_sidecar(media, info).source == f"sidecar:{output.name}":
+    if beside and choose_captions(media, info).name == f"sidecar:{output.name}":
         return ""
     return f"; mediafm segment does not find it by itself: give it --subtitles {output}"

@@ -68,3 +68,46 @@ def add_subtitles(film: Path, subtitles: Path, path: Path) -> Path:
                     packet.stream = target
                     container.mux(packet)
     return path
+
+
+def write_closed_captions(path: Path, shown_s: float, seconds: int = 4) -> Path:
+    """An MPEG film whose pictures say "Hi" for a second, as broadcasts do (ANSI/CTA-608-E, ATSC A/53 part 4)."""
+    show = [(0x14, 0x20), (0x14, 0x2E), (0x14, 0x70), (0x48, 0x69), (0x14, 0x2F)]  # load, clear, place, letters, show
+    sent = {round(shown_s * 25): show, round((shown_s + 1) * 25): [(0x14, 0x2C)]}  # erase
+    picture = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 100, np.uint8), format="rgb24")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25, width=96, height=64, pix_fmt="yuv420p")
+        for number in range(25 * seconds):
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            for packet in stream.encode(picture):
+                container.mux(_with_user_data(packet, sent.get(number, [])))
+    return path
+
+
+def _with_user_data(packet: av.Packet, pairs: list[tuple[int, int]]) -> av.Packet:
+    coded = bytes(packet)
+    slices = coded.index(b"\0\0\1\1")
+    triplets = b"".join(bytes([0xFC, *map(_with_odd_parity, pair)]) for pair in pairs)
+    data = b"\0\0\1\xb2GA94\3" + bytes([0xC0 | len(pairs), 0xFF]) + triplets + b"\xff"
+    carrier = av.Packet(coded[:slices] + data + coded[slices:])
+    carrier.stream, carrier.pts, carrier.dts = packet.stream, packet.pts, packet.dts
+    carrier.time_base, carrier.is_keyframe = packet.time_base, packet.is_keyframe
+    return carrier
+
+
+def _with_odd_parity(byte: int) -> int:
+    return byte | 0x80 * (byte.bit_count() % 2 == 0)
+
+
+def write_teletext(path: Path) -> Path:
+    """A film with a stream of captions that FFmpeg, as it is in PyAV, has no decoder for."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg2video", rate=25, width=96, height=64, pix_fmt="yuv420p")
+        teletext = container.add_mux_stream("dvb_teletext")
+        teletext.time_base = Fraction(1, 25)
+        for _ in range(5):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 96, 3), np.uint8), format="rgb24")))
+        packet = av.Packet(b"\x10\x02\x2c" + bytes(43))
+        packet.stream, packet.time_base, packet.pts, packet.dts = teletext, Fraction(1, 25), 0, 0
+        container.mux([packet, *picture.encode()])
+    return path

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_media import HIGH_HZ, LOW_HZ, add_subtitles, tones, write_film, write_wav
+from made_media import (
+    HIGH_HZ,
+    LOW_HZ,
+    add_subtitles,
+    tones,
+    write_closed_captions,
+    write_film,
+    write_teletext,
+    write_wav,
+)
+from mediafm_whisper import transcribe
 from mediafm_whisper.recognizer import Whisper
 from mediafm_whisper.transcribe import find_subtitles, transcribe_title
 
@@ -209,6 +219,26 @@ def test_subtitles_inside_a_title_are_found(film: Path) -> None:
 
     assert find_captions(inside, probe(inside)).source == "stream:1"
     assert find_subtitles(inside) == "subtitles inside, stream 1"
+
+
+def test_closed_captions_are_found_in_the_first_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = write_closed_captions(tmp_path / "early.mpg", shown_s=0.4)
+    late = write_closed_captions(tmp_path / "late.mpg", shown_s=2.4)
+
+    everywhere = [find_subtitles(film) for film in (early, late)]
+    monkeypatch.setattr(transcribe, "LOOK_S", 2.0)
+    nearby = [find_subtitles(film) for film in (early, late)]
+
+    assert [cue.text for cue in find_captions(late, probe(late)).cues] == ["Hi"]
+    assert everywhere == ["closed captions in its pictures"] * 2
+    assert nearby == ["closed captions in its pictures", ""]
+
+
+def test_streams_that_segment_cannot_decode_are_no_subtitles(tmp_path: Path) -> None:
+    film = write_teletext(tmp_path / "film.ts")
+
+    assert [stream.kind for stream in probe(film).streams] == ["video", "subtitle"]
+    assert find_subtitles(film) == ""
 
 
 def test_pictures_of_subtitles_are_no_subtitles(media: Path) -> None:
