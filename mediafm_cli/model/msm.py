@@ -2,9 +2,10 @@
 
 Sources: MediaFM (Netflix Technology Blog, 23 February 2026) hides 20 % of the shots and compares whole fused vectors.
 Spans are SpanBERT's (Joshi et al. 2020); to show some of what is asked for, or something else in its place, is BERT's
-(Devlin et al. 2019, section 3.1). Ours: modalities are hidden one by one and have a loss each, and of some shots what is
-visible is asked for as well. Without that nothing trains the states of visible shots, and these are what users take. A
-block that is absent or zero has no direction: it is never a target.
+(Devlin et al. 2019, section 3.1). Ours: modalities are hidden one by one and have a loss each, and what is visible is
+asked for as well. Without that nothing trains the states of visible shots, and these are what users take; with
+``ModelConfig.input_dropout`` they are shown in part, so that context has something to add to them too. A block that is
+absent or zero has no direction: it is never a target.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Distances:
 
     Attributes:
         sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
-        cosines, counts: [m]: sum of the cosines by modality over the hidden blocks that are asked for, and their number.
+        cosines, counts: [m]: sum of the cosines by modality over hidden blocks that are asked for, and their number.
     """
 
     sums: Tensor
