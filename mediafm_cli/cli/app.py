@@ -21,12 +21,17 @@ from mediafm_cli.cli.commands.config import config as config_group
 from mediafm_cli.cli.commands.demo import demo
 from mediafm_cli.cli.commands.embed import embed
 from mediafm_cli.cli.commands.encode import encode
+from mediafm_cli.cli.commands.export import export
 from mediafm_cli.cli.commands.fuse import fuse
+from mediafm_cli.cli.commands.import_ import import_
 from mediafm_cli.cli.commands.info import info
 from mediafm_cli.cli.commands.plugins import plugins
 from mediafm_cli.cli.commands.pretrain import pretrain
+from mediafm_cli.cli.commands.probe import probe
+from mediafm_cli.cli.commands.report import report
 from mediafm_cli.cli.commands.run import run
 from mediafm_cli.cli.commands.score import score
+from mediafm_cli.cli.commands.search import search
 from mediafm_cli.cli.commands.segment import segment
 from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
@@ -44,6 +49,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain": pretrain,
     "embed": embed,
     "ablate": ablate,
+    "probe": probe,
+    "report": report,
+    "search": search,
+    "export": export,
+    "import": import_,
     "score": score,
     "info": info,
     "check": check,

@@ -83,9 +83,11 @@ def _draw_losses(axes: Axes, lines: Sequence[Mapping[str, Any]], validated: Sequ
     steps = np.array([line["step"] for line in lines])
     losses = np.array([line["loss"] for line in lines])
     axes.plot(
-        *_means(steps, losses, MOST_POINTS), color=TRAINING, linewidth=0.6, alpha=0.5, label="training, each step"
+        *mean_parts(steps, losses, MOST_POINTS), color=TRAINING, linewidth=0.6, alpha=0.5, label="training, each step"
     )
-    axes.plot(*_means(steps, losses, SMOOTHED_OVER), color=TRAINING, linewidth=2, marker=".", label="training, mean")
+    axes.plot(
+        *mean_parts(steps, losses, SMOOTHED_OVER), color=TRAINING, linewidth=2, marker=".", label="training, mean"
+    )
     if validated:
         held_out = [line["validation"]["loss"] for line in validated]
         axes.plot(_steps(validated), held_out, color=HELD_OUT, marker="o", markersize=4, label="held-out titles")
@@ -113,7 +115,7 @@ def _draw_cosines(axes: Axes, lines: Sequence[Mapping[str, Any]], validated: Seq
     for number, name in enumerate(dict.fromkeys(name for cosines in shown for name in cosines)):
         there = np.array([name in cosines for cosines in shown])
         values = np.array([cosines[name] for cosines in shown if name in cosines])
-        points = (steps[there], values) if validated else _means(steps[there], values, SMOOTHED_OVER)
+        points = (steps[there], values) if validated else mean_parts(steps[there], values, SMOOTHED_OVER)
         colour, marker = MODALITIES[number % len(MODALITIES)], "os^Dvx"[number % 6]
         axes.plot(*points, color=colour, marker=marker, markersize=4, label=name)
     axes.set_ylabel(f"cosine on {'held-out' if validated else 'training'} titles, higher is better")
@@ -123,8 +125,8 @@ def _steps(lines: Sequence[Mapping[str, Any]]) -> np.ndarray:
     return np.array([line["step"] for line in lines])
 
 
-def _means(steps: np.ndarray, values: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both, as the means of so many parts of about one length, or as they are where they are fewer."""
+def mean_parts(steps: np.ndarray, values: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values, both [n], as the means of ``parts`` parts of about one length; as they are where n is less."""
     edges = np.unique(np.linspace(0, len(values), min(parts, len(values)) + 1).astype(int))
     counts = np.diff(edges)
     return np.add.reduceat(steps, edges[:-1]) / counts, np.add.reduceat(values, edges[:-1]) / counts

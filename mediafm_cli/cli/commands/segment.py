@@ -9,8 +9,9 @@ import typer
 
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
-from mediafm_cli.cli.inputs import MEDIA_SUFFIXES, find_inputs, refuse_for_many, store_paths
+from mediafm_cli.cli.inputs import find_inputs, refuse_for_many, store_paths
 from mediafm_cli.errors import UsageError
+from mediafm_cli.media.suffixes import FILM_SUFFIXES
 
 
 def segment(
@@ -54,7 +55,7 @@ def segment(
     from mediafm_cli.stages.segment import SegmentSettings
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
-    titles = find_inputs(media, MEDIA_SUFFIXES, nul=null)
+    titles = find_inputs(media, FILM_SUFFIXES, nul=null)
     stores = store_paths(titles, output)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)

@@ -10,9 +10,10 @@ import typer
 
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
-from mediafm_cli.cli.inputs import MEDIA_SUFFIXES, find_inputs
+from mediafm_cli.cli.inputs import find_inputs
 from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.errors import UsageError
+from mediafm_cli.media.suffixes import FILM_SUFFIXES
 from mediafm_whisper import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def transcribe(
     from mediafm_whisper.transcribe import transcribe_title
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
-    found = find_inputs(media, MEDIA_SUFFIXES, nul=null)
+    found = find_inputs(media, FILM_SUFFIXES, nul=null)
     targets = subtitle_paths(found, output)
     titles = found if overwrite else _without_subtitles(found, targets, console)
     if not titles:
