@@ -51,7 +51,7 @@ PROBED = {"scene": 100, "camera": 40, "recall": 300}
 TRAINED = ("trained, in context", "flat + trained, in context")
 
 SHAPE = {"hidden": 192, "layers": 3, "heads": 3, "dropout": 0.1}
-LENGTH = {"max_steps": 600, "batch_shots": 1200, "muon_lr": 0.04, "adamw_lr": 1e-2}
+LENGTH = {"max_steps": 1200, "batch_shots": 1200, "muon_lr": 0.04, "adamw_lr": 1e-2}
 """A short run of a small model takes higher rates than the defaults, which are for long runs of large ones."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -31,6 +32,11 @@ def find_device(name: str) -> torch.device:
         why = f"torch finds {torch.cuda.device_count()} GPUs on this machine."
         raise UsageError(f"There is no device {name!r}.", why, "Use --device auto or --device cpu.")
     return device
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: a container or a scheduler may allow fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

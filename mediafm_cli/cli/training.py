@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mediafm_cli.cli.console import Console
-from mediafm_cli.errors import INTERRUPTED, MediafmError, UsageError
+from mediafm_cli.errors import INTERRUPTED, MediafmError, TrainingError, UsageError, counted
 
 if TYPE_CHECKING:
+    import torch
+
     from mediafm_cli.model.config import ModelConfig
     from mediafm_cli.model.title import Layout
     from mediafm_cli.train.config import TrainConfig
     from mediafm_cli.train.distributed import Shard
     from mediafm_cli.train.metrics import Metrics
+    from mediafm_cli.train.plan import Plan, Start
 
 
 @dataclass(frozen=True)
@@ -87,28 +91,36 @@ def train(
     """
     from mediafm_cli.cli.watching import loss_curve, require_tensorboard, view, write_events
     from mediafm_cli.device import find_device
-    from mediafm_cli.model.config import count_parameters
     from mediafm_cli.train.catalogue import open_catalogue
     from mediafm_cli.train.distributed import PeerError
     from mediafm_cli.train.loop import Engine, pretrain
-    from mediafm_cli.train.run_folder import LOSS_CURVE, METRICS, TENSORBOARD
+    from mediafm_cli.train.plan import find_start, plan_run
+    from mediafm_cli.train.run_folder import LOSS_CURVE, METRICS, TENSORBOARD, check_run
 
     if tensorboard:
         require_tensorboard()
     if not is_first():
         console = Console(quiet=True, results=False)
     catalogue = open_catalogue(stores)
-    config = model.config(catalogue.layout)
-    where = find_device(engine.device)
-    shots = f"{sum(len(title) for title in catalogue.titles)} shots of {catalogue.layout.width} numbers"
-    count = len(catalogue.titles)
-    console.say(f"pretrain: {count} {'title' if count == 1 else 'titles'}, {shots}, on {where}")
-    about = f"{config.layers} layers of {config.hidden}, {count_parameters(config):,} numbers to learn"
-    console.say(f"pretrain: {about}, recipe {model.described(config, settings)}")
-    if count == 1:
-        console.warn("a single title leaves none to validate on; how well the model generalises stays unknown")
+    with options_named():
+        config = model.config(catalogue.layout)
+        plan = plan_run(catalogue.titles, config, settings, model.described(config, settings))
+        where = find_device(engine.device)
+        for line in _planned(plan, where):
+            console.say(f"pretrain: {line}")
+        if not plan.split.validation:
+            console.warn("no title is held out to validate on; how well the model generalises stays unknown")
+        if dry_run:
+            check_run(folder, resume=resume, overwrite=overwrite)
+        start = find_start(folder, plan) if resume and not overwrite else None
+    will = "would" if dry_run else "will"
+    if start:
+        console.say(f"pretrain {folder}: {will} go on {_going_on(start, plan)}")
+    elif resume:
+        console.say(f"pretrain {folder}: {will} start from step 0: there is no checkpoint to go on from")
     if dry_run:
-        console.say(f"pretrain: would write {folder}")
+        over = " over the run that is there" if overwrite and folder.exists() and any(folder.iterdir()) else ""
+        console.say(f"pretrain: would write {folder}{over}")
         return True
     with ExitStack() as stack:
         watchers = [stack.enter_context(view(console))]
@@ -127,7 +139,7 @@ def train(
                 config,
                 settings,
                 folder,
-                recipe=model.described(config, settings),
+                recipe=plan.record.recipe,
                 resume=resume,
                 overwrite=overwrite,
                 engine=Engine(where, engine.shard, engine.workers, engine.compile),
@@ -141,15 +153,16 @@ def train(
                 Console().fail(error)  # only this process has it
             raise
     if result.kept is None:
-        console.say(f"pretrain {folder}: stopped after {result.steps} steps; the same command with --resume goes on")
+        console.say(
+            f"pretrain {folder}: stopped after {counted(result.steps, 'step')}; the same command with --resume goes on"
+        )
     elif result.resumed_from == result.steps:
-        console.say(f"pretrain {folder}: unchanged: {result.steps} steps are done already")
+        console.say(f"pretrain {folder}: unchanged: step {result.steps} is done already")
     else:
         resumed = f", {result.resumed_from} of them before" if result.resumed_from else ""
         best = "" if result.kept == result.steps else f"; the best on the held-out titles was step {result.kept}, kept"
-        console.say(
-            f"pretrain {folder}: written: {result.steps} steps{resumed}, last loss {result.losses[-1]:.4f}{best}"
-        )
+        done = f"{counted(result.steps, 'step')}{resumed}"
+        console.say(f"pretrain {folder}: written: {done}, last loss {result.losses[-1]:.4f}{best}")
     if console.as_json:
         import dataclasses
 
@@ -162,3 +175,48 @@ def train(
 def is_first() -> bool:
     """Whether this is the process that writes and speaks, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def _planned(plan: Plan, device: torch.device) -> Iterator[str]:
+    """What a run learns from, how long it is, and what it learns, a line each."""
+    from mediafm_cli.model.config import count_parameters
+
+    shots = sum(title.shots for title in plan.record.titles)
+    learned, held_out = len(plan.split.train), len(plan.split.validation)
+    titles = f"{counted(learned, 'title')} to learn from and {held_out} held out"
+    yield f"{titles}, {counted(shots, 'shot')} of {plan.model.layout.width} numbers, on {device}"
+    yield f"{counted(plan.total_steps, 'step')}, {plan.steps_per_epoch} for each time over the titles"
+    shape = f"{counted(plan.model.layers, 'layer')} of {plan.model.hidden}"
+    yield f"{shape}, {count_parameters(plan.model):,} numbers to learn, recipe {plan.record.recipe}"
+
+
+def _going_on(start: Start, plan: Plan) -> str:
+    """From which step a run goes on, and what another length does to its learning rate."""
+    going_on = f"from step {start.done} of {plan.total_steps}"
+    if start.planned == plan.total_steps or start.done == plan.total_steps:
+        return going_on
+    before, now = (f"{rate:.0%}" for rate in start.rates(plan))
+    return f"{going_on}, where {start.planned} were planned: the learning rate is {now} of its peak, and was {before}"
+
+
+WITHOUT_OPTION = frozenset({"objective", "grad_clip", "metadata_dropout", "layout"})
+"""Settings that no option sets."""
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Errors about settings name them as they are typed, ``--lr`` for ``adamw_lr``."""
+    from mediafm_cli.model.config import ModelConfig
+    from mediafm_cli.model.msm import Objective
+    from mediafm_cli.train.config import TrainConfig
+
+    names = {name.name for kind in (TrainConfig, Objective, ModelConfig) for name in fields(kind)} - WITHOUT_OPTION
+    options = {name: f"--{name.replace('_', '-')}" for name in names}
+    options |= {"adamw_lr": "--lr", "global_token": "--global"}
+    # A setting is named before its value; elsewhere the same word is one of the language.
+    named = re.compile(rf"\b(?:objective\.)?({'|'.join(sorted(names))})(?= (?:is|was|[0-9]))")
+    try:
+        yield
+    except (UsageError, TrainingError) as error:
+        what, why = (named.sub(lambda found: options[found[1]], text) for text in (error.what, error.why))
+        raise type(error)(what, why, error.hint) from error

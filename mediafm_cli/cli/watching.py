@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mediafm_cli.cli.console import Console
-from mediafm_cli.errors import UsageError
+from mediafm_cli.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -111,7 +111,7 @@ class LiveView:
         for heading in ["loss", *(f"cosine\n{name}" for name in names), "skill over\nmean", "skill over\nneighbour"]:
             table.add_column(Text(heading), justify="right", vertical="bottom")  # a name is no markup
         loss = f"{fmean(metrics.loss for metrics in recent):.4f}"
-        table.add_row(f"last {len(recent)} steps", loss, *(_mean_cosine(recent, name) for name in names))
+        table.add_row(f"last {counted(len(recent), 'step')}", loss, *(_mean_cosine(recent, name) for name in names))
         if self._held_out:
             step, found = self._held_out
             cosines = [f"{found.cosine[name]:.3f}" if name in found.cosine else "–" for name in names]

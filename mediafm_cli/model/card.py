@@ -1,6 +1,7 @@
 """The model card: ``README.md`` of a model folder, as the Hugging Face hub shows it.
 
-It is written from what ``config.json`` says, so the same model gets the same card.
+It is written from what ``config.json`` says, so the same model gets the same card. What its owner writes around the
+generated part, and the front matter, stay when the model is replaced by another.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.model.atomic import write_atomically
 from mediafm_cli.model.config import ModelConfig, count_parameters
-from mediafm_cli.model.folder import TrainingRecord, read_config
-from mediafm_cli.model.title import Layout
+from mediafm_cli.model.folder import TrainingRecord
 
 CARD = "README.md"
+START = "<!-- mediafm writes from here to the next such line, and replaces it with the model. -->"
+END = "<!-- mediafm writes to here. What stands below is yours, and stays. -->"
 LIBRARY = "mediafm"
 TAGS = ("embeddings", "mediafm", "multimodal", "video")
 
@@ -51,6 +53,15 @@ In a shell; the embeddings go into the stores:
 mediafm embed stores/ --model MODEL  # this folder, or hf-hub:OWNER/NAME
 ```"""
 
+ABSENT = {
+    "zero": "Where a modality is absent there are zeros, and the model sees them.",
+    "null-token": "Where a modality is absent there are zeros; the model sees a learned vector in their place.",
+    "masked": "Where a modality is absent there are zeros; the model sees what it sees of hidden ones.",
+}
+
+WITHOUT_GLOBAL = """\
+The titles had metadata, and the model knows nothing of it: it was trained with `--no-global`."""
+
 WITHOUT_RESULTS = """\
 No title was held out, so how well the model does on others is unknown."""
 
@@ -69,32 +80,42 @@ def model_card(config: ModelConfig, record: TrainingRecord, *, license: str | No
     about = ModelCardData(
         library_name=LIBRARY, pipeline_tag="feature-extraction", tags=list(TAGS), license=license
     ).to_yaml()
+    licence = f"`{license}`." if license else "None is stated. Its owner sets `license` on top of this file."
+    parts = [f"---\n{about}\n---", f"{START}\n\n{_generated(config, record)}\n\n{END}", f"## Licence\n\n{licence}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _generated(config: ModelConfig, record: TrainingRecord) -> str:
     modalities = ", ".join(block.name for block in config.layout.blocks)
     sections = {
         "Use": USE,
-        "Data": _data(config.layout, record),
+        "Data": _data(config, record),
         "Results on held-out titles": _results(record.validation) if record.validation else WITHOUT_RESULTS,
         "Model": _model(config),
         "Training": _training(record),
-        "Licence": f"`{license}`." if license else "None is stated. Its owner sets `license` on top of this file.",
     }
     parts = [f"# MediaFM over {_safe(modalities)}", ABOUT]
-    parts += [f"## {heading}\n\n{text}" for heading, text in sections.items()]
-    return f"---\n{about}\n---\n\n" + "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *(f"## {heading}\n\n{text}" for heading, text in sections.items())])
 
 
-def has_card(folder: Path, config: ModelConfig, record: TrainingRecord) -> bool:
-    """Whether a folder holds the card of this very model, which its owner may have edited."""
-    if not (folder / CARD).is_file():
+def renew_card(folder: Path, config: ModelConfig, record: TrainingRecord) -> bool:
+    """Let the card in ``folder`` tell of this model; False where there is none.
+
+    Only the generated part is replaced. A card without one is all its owner's, and stays as it is.
+    """
+    path = folder / CARD
+    if not path.is_file():
         return False
-    try:
-        found = read_config(folder)
-    except TrainingError:
-        return False
-    return (found.model, found.training) == (config, record)
+    before, start, rest = path.read_bytes().partition(START.encode())
+    _, end, after = rest.partition(END.encode())
+    if start and end:
+        generated = f"\n\n{_generated(config, record)}\n\n".encode()
+        write_atomically(path, before + start + generated + end + after)
+    return True
 
 
-def _data(layout: Layout, record: TrainingRecord) -> str:
+def _data(config: ModelConfig, record: TrainingRecord) -> str:
+    layout = config.layout
     sides = {"trained on": "train", "held out": "validation"}
     counts = {name: [title.shots for title in record.titles if title.split == side] for name, side in sides.items()}
     titles = _table(
@@ -111,8 +132,10 @@ def _data(layout: Layout, record: TrainingRecord) -> str:
     )
     fused = (
         f"A shot is the unit vector of its modalities, one after the other: {layout.width} numbers, fused with "
-        f"`--normalize {_safe(layout.normalize)}`; an absent modality is `{_safe(layout.missing)}`."
+        f"`--normalize {_safe(layout.normalize)}`. {ABSENT[config.missing]}"
     )
+    if layout.metadata and not config.global_token:
+        fused += f"\n\n{WITHOUT_GLOBAL}"
     return "\n\n".join([titles, encoders, fused, "`config.json` names the titles."])
 
 
@@ -120,7 +143,7 @@ def _results(validation: Mapping[str, Any]) -> str:
     loss = validation["loss"]
     baselines = {
         "the mean vector of the training titles": validation["skill_over_mean"],
-        "a copy of the nearest shot that is not hidden": validation["skill_over_neighbour"],
+        "each hidden modality copied from the nearest shot that shows it": validation["skill_over_neighbour"],
     }
     rows = [["this model", f"{loss:.4f}", ""]]
     for name, skill in baselines.items():
@@ -139,7 +162,7 @@ def _model(config: ModelConfig) -> str:
 def _training(record: TrainingRecord) -> str:
     recipe = f"Recipe `{_safe(record.recipe)}`, " if record.recipe else ""
     versions = ", ".join(f"{_safe(name)} {_safe(version)}" for name, version in record.versions.items())
-    what = f"{recipe}{record.steps:,} steps, seed {record.seed}; {versions}."
+    what = f"{recipe}{record.steps:,} step{'' if record.steps == 1 else 's'}, seed {record.seed}; {versions}."
     return f"{what[0].upper()}{what[1:]}\n\n{_settings(record.settings)}"
 
 

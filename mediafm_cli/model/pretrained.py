@@ -70,7 +70,7 @@ class Pretrained(nn.Module, ModelHubMixin):
         return load_model(fetch_model_folder(name, revision, **options), device)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
-        """Write the model folder; a card of this very model that is in it stays as it is.
+        """Write the model folder; of a card that is in it, the generated part is written anew, and the rest stays.
 
         Args:
             options: of huggingface_hub; ``push_to_hub=True`` also uploads what was written.
@@ -78,10 +78,9 @@ class Pretrained(nn.Module, ModelHubMixin):
         Raises:
             TrainingError: the model was never trained, or the folder cannot be written.
         """
-        from mediafm_cli.model.card import CARD, has_card
+        from mediafm_cli.model.card import renew_card
 
-        if not has_card(Path(save_directory), self.config, self._trained()):
-            Path(save_directory, CARD).unlink(missing_ok=True)
+        renew_card(Path(save_directory), self.config, self._trained())
         return super().save_pretrained(save_directory, **options)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:

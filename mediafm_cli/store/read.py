@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
-import h5py
 import numpy as np
+from h5py import h5d
 
 from mediafm_cli.errors import StoreError
 from mediafm_cli.store.raw import Raw, canonical_json, from_raw, to_raw
-from mediafm_cli.store.safe_open import HDF5_ERRORS, ROOT, SHA256, places, read_raw, safe_open
+from mediafm_cli.store.safe_open import HDF5_ERRORS, ROOT, SHA256, OpenGroup, read_array, safe_open
 from mediafm_cli.store.schema import (
     METADATA,
     TITLE_ID,
@@ -66,9 +66,9 @@ class Contents:
 class Store:
     """An open store. Get one from ``open_store``."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, groups: Mapping[str, OpenGroup]) -> None:
         self.path = path
-        self._file = file
+        self._groups = groups
 
     @cached_property
     def title_id(self) -> str:
@@ -81,7 +81,7 @@ class Store:
     @cached_property
     def places(self) -> tuple[str, ...]:
         """The groups present, such as ``"shots"`` and ``"encodings/video"``, in the order of the format."""
-        return places(self._file)
+        return tuple(place for place in self._groups if place != ROOT)
 
     def __contains__(self, place: str) -> bool:
         return place in self.places
@@ -129,7 +129,7 @@ class Store:
         """The hash that the group carries. It is checked when the group is read, not here."""
         self.require(place)
         try:
-            return self._file[place].attrs[SHA256].decode()
+            return str(self._groups[place].attribute(SHA256))
         except HDF5_ERRORS as error:
             raise self._fault(place, f"HDF5 says: {error}") from error
 
@@ -137,15 +137,15 @@ class Store:
         """The group, its arrays read-only memory maps, which outlive the store being open; nothing is verified."""
         self.require(place)
         try:
-            raw = read_raw(self._file, place, self._map)
+            raw = self._groups[place].raw(place, self._map)
             return cast(G, from_raw(kind, raw))
         except HDF5_ERRORS as error:
             raise self._fault(place, f"HDF5 says: {error}") from error
         except StoreError as error:
             raise self._fault(place, str(error)) from error
 
-    def _map(self, dataset: h5py.Dataset) -> np.ndarray:
-        return np.memmap(self.path, dataset.dtype, "r", dataset.id.get_offset(), dataset.shape)
+    def _map(self, dataset: h5d.DatasetID) -> np.ndarray:
+        return np.memmap(self.path, dataset.dtype, "r", dataset.get_offset(), dataset.shape)
 
     def contents(self) -> Contents:
         """Read and verify everything."""
@@ -183,7 +183,7 @@ class Store:
     def _verified(self, place: str) -> Raw:
         """What is stored at ``place``, less the hash that it was checked against."""
         try:
-            raw = read_raw(self._file, place)
+            raw = self._groups[place].raw(place, read_array)
         except HDF5_ERRORS as error:
             raise self._fault(place, f"HDF5 says: {error}") from error
         attributes = {name: value for name, value in raw.attributes.items() if name != SHA256}
@@ -204,8 +204,8 @@ def open_store(path: Path) -> Iterator[Store]:
     Raises:
         StoreError: it is not a store, is damaged, or holds what the format does not allow.
     """
-    with safe_open(path) as file:
-        yield Store(path, file)
+    with safe_open(path) as groups:
+        yield Store(path, groups)
 
 
 def read_contents(path: Path) -> Contents:

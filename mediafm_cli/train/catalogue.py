@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mediafm_cli.device import usable_cores
 from mediafm_cli.errors import StaleError, StoreError, UsageError, command
 from mediafm_cli.model.title import Layout, MetadataSource, Title
 from mediafm_cli.store.freshness import encode_command, encoder_sha256, require_fresh
@@ -147,7 +148,7 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
 
 
 def _open_all(paths: Sequence[Path]) -> list[tuple[Layout, StoredTitle]]:
-    jobs = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
+    jobs = min(usable_cores(), 32)
     if len(paths) < MANY or jobs == 1:
         return [open_title(path) for path in paths]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("forkserver")) as pool:

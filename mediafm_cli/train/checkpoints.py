@@ -22,7 +22,7 @@ from torch.optim import AdamW, Optimizer
 
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.atomic import TEMPORARY, sync_folder, unwritable, write_atomically
-from mediafm_cli.model.card import CARD, has_card, model_card
+from mediafm_cli.model.card import CARD, model_card, renew_card
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import (
     FolderConfig,
@@ -125,7 +125,7 @@ def keep_best(folder: Path, checkpoints: Path) -> int:
     with _way_out(best, "a longer run with --resume makes another"):
         config = read_config(best)
         weights = read_weights(best, config).state_dict()
-    if not has_card(folder, config.model, config.training):
+    if not renew_card(folder, config.model, config.training):
         write_atomically(folder / CARD, model_card(config.model, config.training).encode())
     save_model(folder, config.model, weights, config.training)
     return config.training.steps

@@ -29,7 +29,7 @@ class TrainConfig:
     weight_decay: float = 0.1  # of matrices; norms, biases, positions and tokens are left alone
     warmup: float = 0.05  # share of the steps over which the rate rises, before it falls along a cosine
     grad_clip: float = 1.0  # largest norm of all gradients together
-    ema: float = 0.0  # decay of the averaged weights that are validated and kept; 0 for the weights themselves
+    ema: float = 0.0  # decay, after its warm-up, of the averaged weights that are validated and kept; 0 for none
     metadata_dropout: float = 0.1  # share of sequences without their metadata, so that the stand-in is learned too
     precision: Precision = "auto"  # of the matrix products: bf16 on a GPU, fp32 elsewhere
     val_fraction: float = 0.1  # of the titles, at least one where there are two
@@ -85,14 +85,14 @@ class Recipe:
 
 MODALITY_WISE = Recipe(
     "modality-wise",
-    "modalities masked one by one, a loss for each, rotary positions",
-    {"position": "rotary", "missing": "null-token"},
+    "modalities masked one by one, half of what is visible dropped, a loss for each, rotary positions",
+    {"position": "rotary", "missing": "null-token", "input_dropout": 0.5},
     Objective(),
 )
 PUBLISHED = Recipe(
     "mediafm",
     "as MediaFM publishes it: whole shots masked, whole vectors compared, learned positions",
-    {"position": "learned", "missing": "zero"},
+    {"position": "learned", "missing": "zero", "input_dropout": 0.0},
     MEDIAFM,
 )
 RECIPES = {recipe.name: recipe for recipe in (MODALITY_WISE, PUBLISHED)}

@@ -21,7 +21,8 @@ class Validation:
     Attributes:
         loss: of what is hidden. ``cosine``: mean cosine by modality, where it is present and hidden.
         skill_over_mean: 1 − loss / loss of the mean vector of the training titles; 0 is no better, 1 is perfect.
-        skill_over_neighbour: the same against a copy of the nearest shot that is not masked.
+        skill_over_neighbour: the same against copies, each hidden modality from the nearest shot that shows it. Not the
+            copied neighbour of ``ablate``, which copies whole shots where whole shots are hidden.
     """
 
     loss: float

@@ -36,16 +36,29 @@ def open_run(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
         TrainingError: another process holds it; it is not empty and neither was asked for; there is no checkpoint to
             ``resume`` from, and a model that it would replace; or ``overwrite`` would remove what is not of a run.
     """
+    _require_words(folder, resume, overwrite)
+    with _lock(folder):
+        try:
+            _require_contents(folder, resume, overwrite)
+            _prepare(folder, overwrite)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        yield
+
+
+def check_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise what ``open_run`` would raise about the folder as it is; nothing is made or removed."""
+    _require_words(folder, resume, overwrite)
+    if folder.exists():
+        with _lock(folder):
+            _require_contents(folder, resume, overwrite)
+
+
+def _require_words(folder: Path, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other.", "One goes on, the other starts anew.")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file.", "A model is a folder.", "Name another with -o.")
-    with _lock(folder):
-        try:
-            _prepare(folder, resume, overwrite)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        yield
 
 
 @contextmanager
@@ -86,9 +99,9 @@ def _require_lock(folder: Path, handle: int) -> None:
         raise TrainingError(f"{folder} is in use.", "Another process trains there.", "Wait for it to end.") from error
 
 
-def _prepare(folder: Path, resume: bool, overwrite: bool) -> None:
+def _require_contents(folder: Path, resume: bool, overwrite: bool) -> None:
     if overwrite:
-        _clear(folder)
+        _require_own(folder)
     elif resume:
         _require_resumable(folder)
     elif any(folder.iterdir()):
@@ -96,6 +109,12 @@ def _prepare(folder: Path, resume: bool, overwrite: bool) -> None:
         if not _strangers(folder):
             hint = "Go on with --resume, start anew with --overwrite, or choose another folder."
         raise TrainingError(f"{folder} is not empty.", hint=hint)
+
+
+def _prepare(folder: Path, overwrite: bool) -> None:
+    if overwrite:
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
     remove_leftovers(folder / CHECKPOINTS)
 
@@ -112,13 +131,11 @@ def _require_resumable(folder: Path) -> None:
         raise TrainingError(f"There is nothing in {folder} to go on from.", why, hint)
 
 
-def _clear(folder: Path) -> None:
+def _require_own(folder: Path) -> None:
     strangers = _strangers(folder)
     if strangers:
         why = f"It holds {', '.join(strangers[:3])}, which no run has made."
         raise TrainingError(f"{folder} is not overwritten.", why, "Choose another folder.")
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _strangers(folder: Path) -> list[str]:

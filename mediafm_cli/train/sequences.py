@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Protocol
@@ -101,8 +101,9 @@ class Sequences(Dataset[list[Batch]]):
     settings: TrainConfig
     rank: int = 0
     ranks: int = 1
+    _drawn: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, init=False, repr=False)
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         steps = round(self._lengths.sum() / self.settings.batch_shots)
         return min(max(1, steps), len(self._owners))
@@ -141,16 +142,23 @@ class Sequences(Dataset[list[Batch]]):
         return window, draw_masks(window, self.model.layout.blocks, self.settings.objective, draws)
 
     def _chosen(self, step: int) -> np.ndarray:
-        """The windows of one step, as entries: each epoch's order is cut into steps of about as many shots."""
+        """The windows of one step, as entries."""
         epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch not in self._drawn:
+            self._drawn.clear()  # steps come in order: no epoch comes twice
+            self._drawn[epoch] = self._draw_order(epoch)
+        order, edges = self._drawn[epoch]
+        return order[edges[place] : edges[place + 1]]
+
+    def _draw_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The order of an epoch, as entries, and the edges that cut it into steps of about as many shots."""
         order = generator(self.settings.seed, Draw.ORDER, epoch).permutation(len(self._owners))
         lengths = self._lengths[order]
         ends = np.cumsum(lengths)
         steps = np.arange(self.steps_per_epoch + 1)
         edges = np.searchsorted(ends - lengths / 2, steps * (ends[-1] / len(steps[1:])))  # by the middles of windows
         edges = np.maximum.accumulate(edges - steps) + steps  # no step is empty
-        edges = np.minimum(edges, len(order) - steps[::-1])
-        return order[edges[place] : edges[place + 1]]
+        return order, np.minimum(edges, len(order) - steps[::-1])
 
     @cached_property
     def _owners(self) -> np.ndarray:

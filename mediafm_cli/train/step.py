@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from mediafm_cli.device import autocast
-from mediafm_cli.errors import TrainingError, UnavailableError
+from mediafm_cli.errors import TrainingError, UnavailableError, counted
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.msm import mean_cosines, mean_distance, measure, term_weights
 from mediafm_cli.model.transformer import MediaFM
@@ -33,7 +33,8 @@ class Done:
     """A step whose numbers may still be on their way from the device.
 
     Attributes:
-        seconds: since the step before was under way. ``waited``: how many of them there was no data.
+        seconds: of this process, since the step before was under way. ``waited``: how many of them there was no data.
+        since, copied: of a GPU, when it was done with the step before, and with this one.
     """
 
     step: int
@@ -43,7 +44,15 @@ class Done:
     waited: float
     parts: Sequence[Batch]
     numbers: Tensor
+    since: torch.cuda.Event | None
     copied: torch.cuda.Event | None
+
+    def taken(self) -> float:
+        """Seconds that the step took. Waits for it: a GPU is handed its work much faster than it does it."""
+        if self.since is None or self.copied is None:
+            return self.seconds
+        self.copied.synchronize()
+        return self.since.elapsed_time(self.copied) / 1000
 
 
 class Learner:
@@ -71,7 +80,12 @@ class Learner:
     def start(self, done: int) -> None:
         """Stand where ``done`` steps are done. Call it when the state of the optimisers is in its place."""
         self._schedules = build_schedules(self.trained.optimizers, self._settings, self._total, done)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Count what was done since the last step, such as a validation, for none."""
         self.watch.lap()
+        self._since = _mark(self.world.device)
 
     def step(self, step: int, parts: Sequence[Batch], *, stopping: bool) -> Done:
         """Learn from the parts of a step that are this process's.
@@ -100,25 +114,26 @@ class Learner:
             found.append(torch.cat([distances.sums.detach(), distances.cosines, distances.counts]))
         norm = whole(clip_grad_norm_(self._parameters, settings.grad_clip))
         rate = float(self._schedules[-1].get_last_lr()[0])
-        self._update()
+        self._update(step)
         shots = sum(len(part) for part in parts if _targets(part))  # of nothing else is anything learned
         # Filled on the device: a tensor that is made of a list would be copied there, and waited for.
         said = torch.stack([torch.full((), float(value), device=world.device) for value in (shots, stopping)])
         numbers = world.add_up(torch.cat([torch.stack(found).sum(dim=0), said]))
         numbers, copied = _send(torch.cat([numbers, weights, norm[None]]), world.device)
         flops = sum(step_flops(self.model.config, part.lengths, _targets(part)) for part in parts)
-        return Done(step, rate, flops, *self.watch.lap(), parts, numbers, copied)
+        since, self._since = self._since, copied
+        return Done(step, rate, flops, *self.watch.lap(), parts, numbers, since, copied)
 
     @contextmanager
     def _room_for(self, part: Batch) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
-            what = f"The GPU has no room for {len(part)} shots at once."
+            what = f"The GPU has no room for {counted(len(part), 'shot')} at once."
             hint = f"Go on with smaller parts: --resume --accumulate {2 * self._settings.accumulate}"
             raise UnavailableError(what, hint=hint) from error
 
-    def _update(self) -> None:
+    def _update(self, step: int) -> None:
         for optimizer, schedule in zip(self.trained.optimizers, self._schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad()
@@ -126,7 +141,8 @@ class Learner:
         if self.trained.average is not None:
             weights = self.model.state_dict()
             averages = list(self.trained.average.values())
-            torch._foreach_lerp_(averages, [weights[name] for name in self.trained.average], 1 - self._settings.ema)
+            share = 1 - average_decay(step, self._settings.ema)
+            torch._foreach_lerp_(averages, [weights[name] for name in self.trained.average], share)
 
     def read(self, done: Done) -> tuple[Metrics, bool]:
         """What a step has to tell, and whether any process was asked to end; waits for it, and for nothing later.
@@ -134,8 +150,7 @@ class Learner:
         Raises:
             TrainingError: its loss or its gradient is not finite; the first process says so.
         """
-        if done.copied is not None:
-            done.copied.synchronize()
+        seconds = done.taken()
         blocks, terms = self.model.config.layout.blocks, self._terms
         sums, cosines, counts, (shots, stopping), weights, norm = done.numbers.split(
             [terms, len(blocks), len(blocks), 2, terms, 1]
@@ -152,7 +167,7 @@ class Learner:
             lr=done.rate,
             grad_norm=norm.item(),
             shots=int(shots),
-            speed=Speed(int(shots) / done.seconds, done.waited / done.seconds, done.flops / done.seconds / self._peak),
+            speed=Speed(int(shots) / seconds, done.waited / done.seconds, done.flops / seconds / self._peak),
         )
         return metrics, bool(stopping)
 
@@ -176,6 +191,14 @@ class Learner:
         return 1 if self._settings.objective.loss == "vector" else len(self.model.config.layout.blocks)
 
 
+def average_decay(step: int, decay: float) -> float:
+    """What the averaged weights keep of themselves at ``step``, from 1: less at first, or they would stay random.
+
+    Source: ``num_updates`` of TensorFlow's ``ExponentialMovingAverage``.
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
 def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
     for name, tensor in target.items():
         tensor.copy_(source[name])
@@ -190,9 +213,16 @@ def _send(numbers: Tensor, device: torch.device) -> tuple[Tensor, torch.cuda.Eve
     if device.type != "cuda":
         return numbers, None
     host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
-    event = torch.cuda.Event()
+    return host, _mark(device)
+
+
+def _mark(device: torch.device) -> torch.cuda.Event | None:
+    """A place in the work of a GPU, which tells when it is reached."""
+    if device.type != "cuda":
+        return None
+    event = torch.cuda.Event(enable_timing=True)
     event.record(torch.cuda.current_stream(device))  # which is not the current device's, for cuda:1
-    return host, event
+    return event
 
 
 def refuse_not_finite(what: str, batches: Iterable[Batch], world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -96,9 +96,8 @@ def _draw(window: Window, config: ModelConfig, settings: TrainConfig) -> tuple[T
     """What is hidden of a window is the same each time; nothing is swapped, and nothing visible is asked for."""
     title = window.title.window(window.start, window.stop)
     draws = generator(settings.seed, Draw.VALIDATION, window.number)
-    masks = draw_masks(title, config.layout.blocks, settings.objective, draws)
-    hidden = masks.weights == 1
-    return title, Masks(masks.masked | hidden, hidden.astype(np.float64))
+    masks = draw_masks(title, config.layout.blocks, replace(settings.objective, mask_by="mask"), draws)
+    return title, Masks(masks.masked, masks.weights * masks.masked)
 
 
 def _some(titles: tuple[TitleSource, ...], draw: Draw, seed: int) -> list[TitleSource]:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from mediafm_cli.model.card import model_card
+from mediafm_cli.model.card import END, START, model_card, renew_card
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import TitleRecord, TrainingRecord, read_config
+from mediafm_cli.model.title import MetadataSource
 
 RECORD = TrainingRecord(
     recipe="modality-wise",
@@ -55,7 +56,9 @@ def test_results_stand_beside_the_baselines_that_their_skills_mean(config: Model
 
     assert "| this model | 0.3000 |  |" in card
     assert "| the mean vector of the training titles | 0.4000 | +0.250 |" in card  # 1 - 0.3 / 0.4 = 0.25
-    assert "| a copy of the nearest shot that is not hidden | 0.2000 | -0.500 |" in card  # 1 - 0.3 / 0.2 = -0.5
+    assert (
+        "| each hidden modality copied from the nearest shot that shows it | 0.2000 | -0.500 |" in card
+    )  # 1 - 0.3 / 0.2 = -0.5
     assert "| video | 0.7500 |" in card
 
 
@@ -78,6 +81,48 @@ def test_the_hub_reads_it_and_the_licence_is_left_to_its_owner(config: ModelConf
     assert card.data.license is None
     assert str(card) == model_card(config, RECORD)
     assert ModelCard(model_card(config, RECORD, license="mit")).data.license == "mit"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("zero", "model sees them"),
+        ("null-token", "sees a learned vector"),
+        ("masked", "what it sees of hidden"),
+    ],
+)
+def test_it_says_what_the_model_sees_of_an_absent_modality(config: ModelConfig, missing: str, said: str) -> None:
+    assert said in model_card(replace(config, missing=missing), RECORD)
+
+
+def test_metadata_that_the_model_leaves_out_is_said(config: ModelConfig) -> None:
+    described, bare = (
+        replace(config, layout=replace(config.layout, metadata=metadata))
+        for metadata in (MetadataSource(4, "text.a", "3"), None)
+    )
+
+    assert "--no-global" in model_card(replace(described, global_token=False), RECORD)
+    assert "--no-global" not in model_card(described, RECORD)
+    assert "--no-global" not in model_card(replace(bare, global_token=False), RECORD)
+
+
+def test_what_its_owner_wrote_stays_when_the_model_is_another(config: ModelConfig, tmp_path: Path) -> None:
+    card = model_card(config, RECORD)
+    owned = card.replace("---\n", "---\nlicense: mit\n", 1).replace(START, f"Über mich.\n\n{START}") + "Thanks!\n"
+    (tmp_path / "README.md").write_text(owned, "utf-8")
+
+    assert renew_card(tmp_path, config, replace(RECORD, steps=2400))
+
+    assert (tmp_path / "README.md").read_text("utf-8") == owned.replace("1,200 steps", "2,400 steps")
+    assert "1,200 steps" in card.partition(START)[2].partition(END)[0]
+
+
+def test_a_card_without_a_generated_part_is_left_alone_and_none_is_none(config: ModelConfig, tmp_path: Path) -> None:
+    assert not renew_card(tmp_path, config, RECORD)
+    (tmp_path / "README.md").write_bytes(b"All mine. \xff")
+
+    assert renew_card(tmp_path, config, RECORD)
+    assert (tmp_path / "README.md").read_bytes() == b"All mine. \xff"
 
 
 def test_names_from_elsewhere_break_no_table_and_are_no_markup(config: ModelConfig) -> None:

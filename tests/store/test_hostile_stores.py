@@ -97,6 +97,36 @@ def big_endian(file: h5py.File, folder: Path) -> None:
     replace_dataset(file, "encodings/video/vectors", lambda g, leaf: g.create_dataset(leaf, data=zeros))
 
 
+def odd_float(file: h5py.File, folder: Path) -> None:
+    """As large as a float32, but with another share of its bits for the exponent."""
+    odd = h5py.h5t.IEEE_F32LE.copy()
+    odd.set_fields(31, 21, 10, 0, 21)
+    odd.set_ebias(511)
+    space = h5py.h5s.create_simple((5, 6))
+    replace_dataset(
+        file,
+        "encodings/video/vectors",
+        lambda g, leaf: h5py.h5d.create(g.id, leaf.encode(), odd, space).write(
+            h5py.h5s.ALL, h5py.h5s.ALL, np.zeros((5, 6), "f4")
+        ),
+    )
+
+
+def wide_truths(file: h5py.File, folder: Path) -> None:
+    """An enumeration FALSE, TRUE of 16 bits: h5py takes it for a bool, and a map of it would be read wrongly."""
+    wide = h5py.h5t.enum_create(h5py.h5t.STD_I16LE)
+    wide.enum_insert(b"FALSE", 0)
+    wide.enum_insert(b"TRUE", 1)
+    space = h5py.h5s.create_simple((5,))
+    replace_dataset(
+        file,
+        "encodings/video/present",
+        lambda g, leaf: h5py.h5d.create(g.id, leaf.encode(), wide, space).write(
+            h5py.h5s.ALL, h5py.h5s.ALL, np.ones(5, "i2"), mtype=wide
+        ),
+    )
+
+
 def wrong_width(file: h5py.File, folder: Path) -> None:
     zeros = np.zeros((4, 6), "f4")
     replace_dataset(file, "encodings/video/vectors", lambda g, leaf: g.create_dataset(leaf, data=zeros))
@@ -165,6 +195,11 @@ def attribute_array(file: h5py.File, folder: Path) -> None:
     file["shots"].attrs["video_stream"] = np.zeros(4, "i8")
 
 
+def attribute_of_one(file: h5py.File, folder: Path) -> None:
+    del file["shots"].attrs["video_stream"]
+    file["shots"].attrs["video_stream"] = np.zeros(1, "i8")
+
+
 def changed_value(file: h5py.File, folder: Path) -> None:
     file["encodings/video/vectors"][2, 3] += 1
 
@@ -202,6 +237,8 @@ ATTACKS = {
     references: "is of type",
     wrong_dtype: "float64, not f4",
     big_endian: "is of type",
+    odd_float: "not f4",
+    wide_truths: "is of type",
     wrong_width: "the group's other datasets have 4",
     texts_of_any_length: "is of type",
     unknown_group: "knows no /notes",
@@ -217,6 +254,7 @@ ATTACKS = {
     ten_thousand_groups: "the format allows 64",
     attribute_of_another_type: "not of type int",
     attribute_array: "not of type int",
+    attribute_of_one: "not of type int",
     changed_value: "does not match its checksum",
     changed_attribute: "does not match its checksum",
     changed_title: "does not match its checksum",

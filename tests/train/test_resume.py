@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from mediafm_cli.model.folder import load_model, read_config
 from mediafm_cli.model.msm import MEDIAFM
 from mediafm_cli.train.loop import pretrain
 from mediafm_cli.train.metrics import Metrics
+from mediafm_cli.train.plan import find_start, plan_run
+from mediafm_cli.train.run_folder import check_run
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -51,6 +54,46 @@ def test_a_longer_run_goes_on_from_a_finished_one(tmp_path: Path) -> None:
     assert read_config(tmp_path / "checkpoints" / "step-00000020").training.steps == 20
     assert read_config(tmp_path).training.steps == result.kept
     assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
+
+
+def test_a_longer_run_keeps_what_its_owner_wrote_in_the_card(tmp_path: Path) -> None:
+    run(tmp_path)
+    card = tmp_path / "README.md"
+    card.write_text(card.read_text() + "Mine.")
+
+    result = run(tmp_path, settings=replace(SHORT, max_steps=20), resume=True)
+
+    assert card.read_text().endswith("Mine.")
+    assert f"{result.kept} steps" in card.read_text()
+
+
+def test_a_plan_is_what_the_run_does_and_tells_where_it_goes_on(tmp_path: Path) -> None:
+    interrupted(tmp_path, 9)
+    longer = plan_run(TITLES, TINY, replace(SHORT, max_steps=24))
+
+    start = find_start(tmp_path, longer)
+
+    assert start is not None
+    assert (start.done, start.planned, longer.total_steps) == (8, 12, 24)
+    # No warm-up is left at step 8: half a cosine over the 11 steps after the first of 12, and the 23 of 24.
+    expected = tuple((1 + math.cos(math.pi * (8 - rise) / (total - rise))) / 2 for rise, total in ((1, 12), (1, 24)))
+    assert start.rates(longer) == pytest.approx(expected)
+    assert find_start(tmp_path / "nowhere", longer) is None
+    result = run(tmp_path, settings=replace(SHORT, max_steps=24), resume=True)
+    assert (result.resumed_from, result.steps) == (8, 24)
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_folder_is_looked_at_without_a_trace(tmp_path: Path, how: dict[str, bool]) -> None:
+    asked = {"resume": False, "overwrite": False, **how}
+
+    check_run(tmp_path / "new", **asked)
+
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingError, match=r"Choose another folder\.$"):
+        check_run(tmp_path, **asked)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_finished_run_returns_at_once_and_repairs_the_model(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from toy_world import TINY, WITH_METADATA, make_titles
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.title import Title
 from mediafm_cli.train.config import TrainConfig
-from mediafm_cli.train.sequences import Sequences, split_titles, torch_seed
+from mediafm_cli.train.sequences import Draw, Sequences, generator, split_titles, torch_seed
 
 
 def sequences(
@@ -225,3 +225,20 @@ def test_metadata_is_left_out_as_often_as_asked(dropout: float, seen: float) -> 
 
     assert len(given) == 2000
     assert given.float().mean().item() == pytest.approx(seen, abs=0.04)  # 4 standard errors
+
+
+def test_the_order_of_an_epoch_is_drawn_once_whatever_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, ...]] = []
+
+    def noted(seed: int, draw: Draw, *place: int) -> np.random.Generator:
+        if draw is Draw.ORDER:
+            drawn.append(place)
+        return generator(seed, draw, *place)
+
+    monkeypatch.setattr("mediafm_cli.train.sequences.generator", noted)
+    data = sequences(make_titles(9), batch_shots=30)
+
+    batches(data, 0, 2 * data.steps_per_epoch)
+
+    assert data.steps_per_epoch > 1
+    assert drawn == [(0,), (1,)]

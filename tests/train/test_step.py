@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,13 @@ from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import World
 from mediafm_cli.train.sequences import Sequences
-from mediafm_cli.train.step import Learner
+from mediafm_cli.train.step import Learner, average_decay
 
 NO_DROPOUT = replace(TINY, layout=WITH_METADATA, layers=2, dropout=0.0)
 OBJECTIVES = {
     "blocks": Objective(),
     "vector": MEDIAFM,
-    "bert": Objective(mask_by="bert", visible_weight=0.1, mask_span=2.0),
+    "bert": Objective(mask_by="bert", visible_ratio=0.1, mask_span=2.0),
 }
 
 
@@ -41,7 +42,7 @@ def make_learner(config: ModelConfig = NO_DROPOUT, **settings: Any) -> tuple[Lea
 
 def gradient(objective: Objective, accumulate: int, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
     """The gradient of the first step, and what the step tells."""
-    monkeypatch.setattr(Learner, "_update", lambda learner: None)
+    monkeypatch.setattr(Learner, "_update", lambda learner, step: None)
     learner, data = make_learner(objective=objective, accumulate=accumulate, grad_clip=1e9)
     metrics, _ = learner.read(learner.step(1, data[0], stopping=False))
     grads = {name: weight.grad.clone() for name, weight in learner.model.named_parameters()}
@@ -77,7 +78,8 @@ def test_what_a_step_tells_is_the_loss_of_its_windows_before_it(monkeypatch: pyt
     distances = [cosine_distances(predicted[:, own], truth[:, own]) for own in (slice(0, 16), slice(16, 24))]
     video, audio = (np.average(far, weights=weights[:, column]) for column, far in enumerate(distances))
     assert metrics.loss == pytest.approx((video + audio) / 2, abs=1e-6)
-    hidden = [1 - far[weights[:, column] == 1].mean() for column, far in enumerate(distances)]
+    asked = batch.masked[batch.target_rows].numpy() & (weights > 0)
+    hidden = [1 - far[asked[:, column]].mean() for column, far in enumerate(distances)]
     assert metrics.cosine == pytest.approx(dict(zip(("video", "audio"), hidden, strict=True)), abs=1e-6)
     assert (metrics.step, metrics.steps, metrics.shots, stopping) == (1, 10, len(batch), True)
     assert metrics.speed.shots_per_s > 0
@@ -109,17 +111,29 @@ def close(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor
     return all(torch.allclose(found[name].double(), expected[name], atol=1e-6) for name in expected)
 
 
-def test_the_average_forgets_by_its_decay() -> None:
-    learner, data = make_learner(ema=0.7)
+DECAYS = (2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15, 7 / 16, 8 / 17, 0.5, 0.5, 0.5, 0.5, 0.5)
+"""Of 12 steps towards 0.5: (1 + t) / (10 + t) as long as that is less, which is TensorFlow's rule."""
+
+
+def test_the_average_forgets_by_its_decay_and_faster_at_first() -> None:
+    learner, data = make_learner(ema=0.5)
     average = weights_of(learner.model)
 
-    for step in range(5):
-        learner.step(step + 1, data[step], stopping=False)
+    for step, decay in enumerate(DECAYS[:9], 1):
+        learner.step(step, data[step - 1], stopping=False)
         weights = weights_of(learner.model)
-        average = {name: 0.7 * average[name] + 0.3 * weights[name] for name in average}
+        average = {name: decay * average[name] + (1 - decay) * weights[name] for name in average}
 
     assert close(learner.trained.kept_weights(), average)
     assert not close(learner.trained.kept_weights(), weights)
+
+
+def test_little_of_the_random_start_is_left_after_a_short_run() -> None:
+    left = np.prod([average_decay(step, 0.999) for step in range(1, 101)])
+
+    # The product of (1 + t) / (10 + t) telescopes to 10! * 101! / 110!.
+    assert left == pytest.approx(math.factorial(10) * math.factorial(101) / math.factorial(110))
+    assert left < 1e-9 < 0.999**100
 
 
 def test_the_model_computes_with_the_average_where_it_is_validated_and_learns_on_with_its_own() -> None:
@@ -143,13 +157,13 @@ def test_without_an_average_the_weights_themselves_are_kept() -> None:
 
 
 def test_a_run_leaves_the_averaged_weights(tmp_path: Path) -> None:
-    settings = replace(SHORT, ema=0.8, checkpoint_every=1, keep_last=12, val_fraction=0.0)
+    settings = replace(SHORT, ema=0.5, checkpoint_every=1, keep_last=12, val_fraction=0.0)
     run(tmp_path, settings=settings)
     average = weights_of(MediaFM.seeded(load_model(tmp_path).config, settings.seed))
 
-    for step in range(1, 13):
+    for step, decay in enumerate(DECAYS, 1):
         weights = weights_of(load_model(tmp_path / "checkpoints" / f"step-{step:08d}"))
-        average = {name: 0.8 * average[name] + 0.2 * weights[name] for name in average}
+        average = {name: decay * average[name] + (1 - decay) * weights[name] for name in average}
 
     assert close(load_model(tmp_path).state_dict(), average)
 
@@ -178,6 +192,25 @@ def test_parts_may_change_where_a_run_goes_on(tmp_path: Path, accumulate: int) -
     assert result.resumed_from == 8
     pair = [load_model(tmp_path / name / "checkpoints" / "step-00000012") for name in ("straight", "broken")]
     assert close(pair[1].state_dict(), weights_of(pair[0]))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="times a GPU, and there is none")
+def test_the_first_step_after_a_pause_takes_a_gpu_as_long_as_any_other() -> None:
+    config, device = replace(NO_DROPOUT, hidden=512, heads=8, layers=12), torch.device("cuda")
+    model = MediaFM.seeded(config, 0).to(device)
+    settings = TrainConfig(batch_shots=600, max_steps=10)
+    learner, data = (
+        Learner(model, model, settings, 10, World(device), peak=1e12),
+        Sequences(make_titles(99), config, settings),
+    )
+    learner.start(0)
+    learner.read(learner.step(1, data[0], stopping=False))
+
+    learner.start_clock()
+    done = [learner.step(step, data[1], stopping=False) for step in range(2, 6)]
+
+    first, *others = [step.taken() for step in done]
+    assert first > 0.5 * min(others)
 
 
 def test_where_a_gpu_has_no_room_smaller_parts_are_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:

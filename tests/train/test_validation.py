@@ -132,7 +132,7 @@ def test_windows_cover_each_title_once(max_shots: int) -> None:
 
 
 def test_what_is_asked_for_is_hidden_even_where_training_shows_or_swaps_it() -> None:
-    held_out = held_out_of(objective=Objective(0.3, 0.3, mask_by="bert", visible_weight=0.5))
+    held_out = held_out_of(objective=Objective(0.3, 0.3, mask_by="bert", visible_ratio=0.5))
 
     for batch in held_out.batches(ALONE):
         assert batch.shown is None

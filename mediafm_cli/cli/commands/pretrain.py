@@ -10,7 +10,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.cli.training import EngineChoice, ModelChoice, is_first, train
+from mediafm_cli.cli.training import EngineChoice, ModelChoice, is_first, options_named, train
 
 SIZES = "tiny (4 × 256, 4.3 million numbers), small (6 × 512, 21), base (12 × 768, 89), large (24 × 1024, 307)"
 """Numbers that are learned, where a fused vector has 2304."""
@@ -22,9 +22,9 @@ def pretrain(
     recipe: Annotated[
         Literal["modality-wise", "mediafm"],
         typer.Option(
-            help="modality-wise: modalities hidden one by one, a loss for each, rotary positions, a vector for what is "
-            "absent, visible blocks asked for as well; mediafm, as published: whole shots hidden, whole vectors "
-            "compared, learned positions, zeros."
+            help="modality-wise: modalities hidden one by one, half of what is shown dropped, all of it asked for, a "
+            "loss for each modality, rotary positions, a vector for what is absent; mediafm, as published: whole shots "
+            "hidden, whole vectors compared, learned positions, zeros."
         ),
     ] = "modality-wise",
     max_steps: shared.MaxSteps = 1000,
@@ -36,6 +36,9 @@ def pretrain(
     layers: Annotated[int | None, typer.Option(min=1, help="Layers, in place of the size's.")] = None,
     heads: Annotated[int | None, typer.Option(min=1, help="Attention heads a layer, in place of the size's.")] = None,
     dropout: Annotated[float, typer.Option(min=0, help="Share of the numbers dropped while training.")] = 0.1,
+    input_dropout: Annotated[
+        float | None, typer.Option(min=0, help="Of the vectors that are shown: to be filled in. Default: the recipe's.")
+    ] = None,
     max_shots: Annotated[int, typer.Option(min=1, help="Shots of one sequence; of longer titles, windows.")] = 512,
     position: Annotated[
         Literal["learned", "rotary", "time"] | None,
@@ -68,8 +71,8 @@ def pretrain(
         Literal["vector", "blocks"] | None,
         typer.Option(help="Compare whole vectors, or each modality. Default: the recipe's."),
     ] = None,
-    visible_weight: Annotated[
-        float | None, typer.Option(min=0, help="How much what is not hidden counts. Default: the recipe's.")
+    visible_ratio: Annotated[
+        float | None, typer.Option(min=0, help="Of the shots, asked for what they show, too. Default: the recipe's.")
     ] = None,
     optimizer: Annotated[
         Literal["muon", "adamw"], typer.Option(help="Of the hidden matrices; AdamW always has the rest.")
@@ -123,33 +126,34 @@ def pretrain(
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     from mediafm_cli.train.config import TrainConfig, find_recipe
 
-    chosen = find_recipe(recipe).objective_with(
-        mask_ratio=mask_ratio,
-        modality_mask_ratio=modality_mask_ratio,
-        mask_span=mask_span,
-        mask_by=mask_by,
-        loss=loss,
-        visible_weight=visible_weight,
-    )
-    settings = TrainConfig(
-        objective=chosen,
-        max_steps=max_steps,
-        epochs=epochs,
-        batch_shots=batch_shots,
-        accumulate=accumulate,
-        optimizer=optimizer,
-        muon_lr=muon_lr,
-        adamw_lr=lr,
-        weight_decay=weight_decay,
-        warmup=warmup,
-        ema=ema,
-        precision=precision,
-        val_fraction=val_fraction,
-        val_every=val_every,
-        checkpoint_every=checkpoint_every,
-        keep_last=keep_last,
-        seed=seed,
-    )
+    with options_named():
+        chosen = find_recipe(recipe).objective_with(
+            mask_ratio=mask_ratio,
+            modality_mask_ratio=modality_mask_ratio,
+            mask_span=mask_span,
+            mask_by=mask_by,
+            loss=loss,
+            visible_ratio=visible_ratio,
+        )
+        settings = TrainConfig(
+            objective=chosen,
+            max_steps=max_steps,
+            epochs=epochs,
+            batch_shots=batch_shots,
+            accumulate=accumulate,
+            optimizer=optimizer,
+            muon_lr=muon_lr,
+            adamw_lr=lr,
+            weight_decay=weight_decay,
+            warmup=warmup,
+            ema=ema,
+            precision=precision,
+            val_fraction=val_fraction,
+            val_every=val_every,
+            checkpoint_every=checkpoint_every,
+            keep_last=keep_last,
+            seed=seed,
+        )
     model = ModelChoice(
         recipe,
         size,
@@ -158,6 +162,7 @@ def pretrain(
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "input_dropout": input_dropout,
             "max_shots": max_shots,
             "position": position,
             "projection": projection,
