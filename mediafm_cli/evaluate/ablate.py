@@ -1,51 +1,53 @@
-"""``ablate``, without labels: what context and each modality are worth for predicting a hidden shot.
+"""``ablate``: what context and each modality are worth.
 
-Rows: each modality flat, all flat, the window mean, the mean vector, the untrained transformer, the trained one, and
-the trained one with each modality zeroed at inference. Titles: those that the model never learned from, where there are
-any.
+Without labels, hidden shots are predicted. Rows: each modality flat, all flat, the window mean, the mean vector, the
+untrained transformer and the trained one with shuffled shots, which are the baselines; the trained one, in context and
+isolated; and the trained one shown something else (``interventions.py``). With labels the same are probed
+(``ablate_probes.py``), and a grid of models can be trained for comparison (``retrain.py``). Titles: those that the
+model never learned from, where there are any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from mediafm_cli.errors import StoreError
-from mediafm_cli.evaluate.masked import Scores, chance, make_folds, score, skill
+from mediafm_cli.errors import StoreError, UsageError
+from mediafm_cli.evaluate.ablate_probes import Asked, ProbeRecord, Probes, Question, read_probes
+from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts
+from mediafm_cli.evaluate.comparison import Kind, Row, best_rows, differences, intervals_of
+from mediafm_cli.evaluate.dependence import Dependence, cosine_lost, find_dependence
+from mediafm_cli.evaluate.interventions import energy_share, interventions
+from mediafm_cli.evaluate.masked import Tallies, chance, make_folds, skill, tally
 from mediafm_cli.evaluate.predictors import (
+    Change,
     Predictor,
     flat_predictors,
+    isolated_predictor,
     mean_predictor,
     model_predictor,
+    shuffled_predictor,
     window_predictor,
-    zeroed_predictor,
 )
+from mediafm_cli.evaluate.retrain import Run, RunSettings, swapped_titles
+from mediafm_cli.evaluate.retrained import Bench, measure_grid
+from mediafm_cli.evaluate.variants import REFERENCE, Variant, choose
 from mediafm_cli.model.baselines import mean_vector
 from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
-from mediafm_cli.model.title import Title, require_layout
+from mediafm_cli.model.title import Block, Title, require_layout
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.catalogue import Catalogue, open_catalogue
 
 MEAN, COPY = "mean vector", "all flat"
 """The rows that skill is measured against."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One predictor's scores.
-
-    Attributes:
-        skill_over_mean, skill_over_copy: share of the baseline's cosine distance that is gone; None where it does not
-            apply: for the baseline itself, and for a predictor that speaks of one modality only.
-    """
-
-    name: str
-    scores: Scores
-    skill_over_mean: float | None
-    skill_over_copy: float | None
+TRAINED = "trained"
+RESAMPLES, LEVEL = 1000, 0.95
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class Ablation:
         model: fingerprint of the model folder. ``steps``: that it was trained for.
         titles: ids of the titles that were measured. ``held_out``: the model never learned from any of them.
         modalities: names, in the order of the fused vector.
+        rows: the prediction of hidden shots. ``retrained``: of the variants, where any were asked for.
+        probes, probes_retrained: the same of what probes find, where there were labels. ``probed``: what was asked.
         chance_top1, chance_mrr: of a guess; None where no title hides two shots at once.
+        best: by measure, the baseline of ``rows``, or of ``probes``, that does best.
+        dependences: which modality is missed most, by each way to ask.
     """
 
     model: str
@@ -68,6 +74,33 @@ class Ablation:
     rows: tuple[Row, ...]
     chance_top1: float | None
     chance_mrr: float | None
+    level: float
+    best: dict[str, str]
+    dependences: tuple[Dependence, ...] = ()
+    retrained: tuple[Row, ...] = ()
+    probes: tuple[Row, ...] = ()
+    probes_retrained: tuple[Row, ...] = ()
+    probed: ProbeRecord | None = None
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """Which variants of the model are trained, and how; see ``choose`` for the first three."""
+
+    settings: RunSettings
+    only: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    swaps: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A row to come. ``change``: of the titles that the model is shown. ``removed``: see ``Intervention``."""
+
+    predictor: Predictor
+    kind: Kind
+    change: Change | None = None
+    removed: str = ""
 
 
 def run_ablation(
@@ -76,17 +109,25 @@ def run_ablation(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    question: Question | None = None,
+    retraining: Retraining | None = None,
+    progress: Callable[[str, float, float | None], None] = lambda unit, done, total: None,
+    say: Callable[[Run], None] = lambda run: None,
 ) -> Ablation:
     """Measure ``model_folder`` on the titles in ``stores``.
 
     Args:
-        seed: of the shots hidden together, and of the untrained transformer.
-        progress: called with the rows done, and all rows.
+        seed: of the shots hidden together, of the untrained transformer, of shuffled shots, and of the bootstrap.
+        question: what labels to probe for; None for none.
+        retraining: which variants of the model to train for comparison; None for none.
+        progress: called with what is counted (rows, probes, variants), how many are done, and how many there are.
+        say: called with each run when its model is there.
 
     Raises:
-        TrainingError: the model folder is damaged, or was never trained.
+        TrainingError: the model folder is damaged, or was never trained; a run cannot go on.
         StaleError: the titles were not fused like those that the model was trained on.
+        UsageError: variants were asked for that there are not, or that these titles cannot train or measure; or the
+            labels cannot be probed.
     """
     config = read_config(model_folder)
     model = load_model(model_folder, device)
@@ -94,16 +135,51 @@ def run_ablation(
     require_layout(config.model.layout, catalogue.layout, "the catalogue")
     unseen, seen = _split(catalogue, config)
     measured = unseen or seen
+    variants = _variants(retraining, config, bool(unseen)) if retraining else []
+    probes = read_probes(catalogue, config, question, seed, RESAMPLES, LEVEL) if question else None
     folds = make_folds(measured, seed)
     if not folds:
         raise StoreError("There is nothing to measure.", "No shot of these titles shows anything in any modality.")
     blocks = catalogue.layout.blocks
-    predictors = list(_predictors(model, seen, device, seed))
-    scores = {}
-    for number, predictor in enumerate(predictors, 1):
-        scores[predictor.name] = score(predictor, folds, blocks)
-        progress(number, len(predictors))
-    guess = chance(folds)
+    planned = list(_planned(model, measured, seen, seed))
+    tallies = {}
+    for number, plan in enumerate(planned, 1):
+        tallies[plan.predictor.name] = tally(plan.predictor, folds, blocks)
+        progress("rows", number, len(planned))
+    draws = draw_counts(len(next(iter(tallies.values())).cosine.counts), RESAMPLES, seed)
+    best = best_rows(
+        (plan.predictor.name, tallies[plan.predictor.name].measures) for plan in planned if plan.kind == "baseline"
+    )
+    rows = tuple(_row(plan, tallies, best, measured, blocks, draws) for plan in planned)
+    dependences = _dependences(planned, tallies, draws)
+    asked: list[Asked] = []
+    if probes:
+        asked = probes.ask_rows(blocks, model, seed, lambda done: progress("probes", done, None))
+        found = probes.dependence(asked, f"the {probes.column} of clips")
+        dependences += (found,) if found else ()
+    retrained: list[Row] = []
+    again: list[Asked] = []
+    if retraining:
+        best_measures = {measure: tallies[owner].measures[measure] for measure, owner in best.items()}
+        bench = Bench(config, catalogue, folds, draws, LEVEL, best_measures)
+        runs: dict[str, list[Mapping[str, Statistic]]] = {}
+
+        def trained(run: Run) -> None:
+            say(run)
+            if probes:
+                runs.setdefault(run.variant.name, []).append(_probe(probes, run))
+
+        retrained, found = measure_grid(
+            variants, bench, retraining.settings, device, partial(progress, "variants"), trained
+        )
+        dependences += (found,) if found else ()
+        again = [_asked(variant, runs[variant.name]) for variant in variants if runs]
+        found = (
+            probes.dependence(again, f"the {probes.column} of clips, with a model trained without it,")
+            if probes
+            else None
+        )
+        dependences += (found,) if found else ()
     return Ablation(
         model_fingerprint(model_folder),
         config.training.steps,
@@ -111,8 +187,14 @@ def run_ablation(
         tuple(title.title_id for title in measured),
         bool(unseen),
         tuple(block.name for block in blocks),
-        tuple(_row(predictor, scores) for predictor in predictors),
-        *guess,
+        rows,
+        *chance(folds),
+        LEVEL,
+        best | (probes.best(asked) if probes else {}),
+        dependences,
+        tuple(retrained),
+        *(probes.rows(asked, again) if probes else ((), ())),
+        probes.record if probes else None,
     )
 
 
@@ -125,24 +207,82 @@ def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], lis
     return [title for title in titles if title not in seen], seen
 
 
-def _predictors(model: MediaFM, seen: Sequence[Title], device: torch.device | str, seed: int) -> Iterator[Predictor]:
-    blocks = model.config.layout.blocks
-    yield from flat_predictors(blocks)
-    yield window_predictor()
-    if seen:
-        yield mean_predictor(mean_vector(seen))
-    yield model_predictor("untrained", MediaFM.seeded(model.config, seed).to(device))
-    yield model_predictor("trained", model)
-    if len(blocks) > 1:
-        for column in range(len(blocks)):
-            yield zeroed_predictor(model, column)
+def _variants(retraining: Retraining, config: FolderConfig, held_out: bool) -> list[Variant]:
+    if not held_out:
+        what = "There is nothing to measure what is retrained on."
+        raise UsageError(what, "The model learned from every one of these titles.", "Add titles that it never saw.")
+    return choose(config, retraining.only, retraining.pairs, retraining.swaps)
 
 
-def _row(predictor: Predictor, scores: dict[str, Scores]) -> Row:
-    found = scores[predictor.name]
+def _probe(probes: Probes, run: Run) -> dict[str, Statistic]:
+    titles: Sequence[Title] = probes.titles
+    if run.variant.stores:
+        _, swapped = swapped_titles(run.variant.stores, titles)
+        titles = [title.window(0, len(title)) for title in swapped]
+    return probes.ask_model(run.model, [run.variant.change(title) for title in titles])
 
-    def over(baseline: str) -> float | None:
-        applies = baseline in scores and baseline != predictor.name and predictor.block is None
-        return skill(found.cosine, scores[baseline].cosine) if applies else None
 
-    return Row(predictor.name, found, over(MEAN), over(COPY))
+def _asked(variant: Variant, runs: Sequence[Mapping[str, Statistic]]) -> Asked:
+    removed = variant.intervention.removed if variant.intervention else ""
+    whole = "" if variant.name == REFERENCE else REFERENCE
+    return Asked(variant.name, "retrained", tuple(runs), whole, removed)
+
+
+def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], seed: int) -> Iterator[_Planned]:
+    untrained = MediaFM.seeded(model.config, seed).to(model.device)
+    for predictor in (
+        *flat_predictors(model.config.layout.blocks),
+        window_predictor(),
+        *([mean_predictor(mean_vector(seen))] if seen else []),
+        model_predictor("untrained", untrained),
+        shuffled_predictor(f"{TRAINED}, shots shuffled", model, seed),
+    ):
+        yield _Planned(predictor, "baseline")
+    yield _Planned(model_predictor(TRAINED, model), "trained", lambda title: title)
+    yield _Planned(isolated_predictor(f"{TRAINED}, isolated", model), "intervention")
+    for one in interventions(measured, model.config):
+        predictor = model_predictor(f"{TRAINED}, {one.name}", model, one.change)
+        yield _Planned(predictor, "intervention", one.change, one.removed)
+
+
+def _row(
+    plan: _Planned,
+    tallies: dict[str, Tallies],
+    best: dict[str, str],
+    measured: Sequence[Title],
+    blocks: Sequence[Block],
+    draws: np.ndarray,
+) -> Row:
+    name, predictor = plan.predictor.name, plan.predictor
+    found = tallies[name]
+    measures = found.measures
+    skills = {
+        heading: skill(found.cosine, tallies[baseline].cosine)
+        for heading, baseline in (("over mean", MEAN), ("over copy", COPY))
+        if baseline in tallies and baseline != name and predictor.block is None
+    }
+    best_measures = {measure: tallies[owner].measures[measure] for measure, owner in best.items()}
+    return Row(
+        name,
+        plan.kind,
+        found.scores,
+        skills["over mean"].mean if "over mean" in skills else None,
+        skills["over copy"].mean if "over copy" in skills else None,
+        intervals_of(measures | skills, draws, LEVEL),
+        energy_share(map(plan.change, measured), blocks) if plan.change else None,
+        {} if plan.kind == "baseline" else differences(best_measures, measures, draws, LEVEL),
+        TRAINED if plan.kind == "intervention" else "",
+        differences(tallies[TRAINED].measures, measures, draws, LEVEL) if plan.kind == "intervention" else {},
+    )
+
+
+def _dependences(planned: Sequence[_Planned], tallies: dict[str, Tallies], draws: np.ndarray) -> tuple[Dependence, ...]:
+    whole = tallies[TRAINED]
+    costs = {
+        plan.removed: cosine_lost(whole, tallies[plan.predictor.name], list(whole.by_modality))
+        for plan in planned
+        if plan.removed
+    }
+    if not costs:
+        return ()
+    return (find_dependence("predicting hidden shots", "the mean cosine over modalities", costs, draws, LEVEL),)

@@ -42,6 +42,53 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
+class Tally:
+    """A mean over shots, title by title: what a bootstrap over titles draws from.
+
+    Attributes:
+        sums: float64 [t]. ``counts``: float64 [t], over how many shots; 0 for a title that says nothing of it.
+    """
+
+    sums: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def mean(self) -> float | None:
+        """Each shot weighs the same; None where there is none."""
+        total = self.counts.sum()
+        return float(self.sums.sum() / total) if total else None
+
+
+@dataclass(frozen=True, eq=False)
+class Tallies:
+    """``Scores``, title by title, in the order in which the folds name the titles."""
+
+    cosine: Tally
+    by_modality: dict[str, Tally]
+    top1: Tally
+    mrr: Tally
+
+    @property
+    def scores(self) -> Scores:
+        cosine = self.cosine.mean
+        assert cosine is not None, "no fold hides nothing"
+        return Scores(
+            cosine=cosine,
+            by_modality={name: tally.mean for name, tally in self.by_modality.items()},
+            top1=self.top1.mean,
+            mrr=self.mrr.mean,
+            shots=int(self.cosine.counts.sum()),
+            titles=len(self.cosine.counts),
+        )
+
+    @property
+    def measures(self) -> dict[str, Tally]:
+        """By the names that tables show."""
+        cosines = {f"cos {name}": tally for name, tally in self.by_modality.items()}
+        return {"cosine": self.cosine, **cosines, "top-1": self.top1, "MRR": self.mrr}
+
+
+@dataclass(frozen=True, eq=False)
 class Fold:
     """Shots of one title that are hidden together: bool [n]."""
 
@@ -54,30 +101,57 @@ def make_folds(titles: Sequence[Title], seed: int) -> list[Fold]:
     return [fold for title in titles for fold in _folds(title, np.random.default_rng([seed, *title.title_id.encode()]))]
 
 
+def average(several: Sequence[Tallies]) -> Tallies:
+    """The mean of several runs over the same folds, title by title."""
+
+    def mean(tallies: Sequence[Tally]) -> Tally:
+        return Tally(np.mean([tally.sums for tally in tallies], axis=0), tallies[0].counts)
+
+    return Tallies(
+        mean([one.cosine for one in several]),
+        {name: mean([one.by_modality[name] for one in several]) for name in several[0].by_modality},
+        mean([one.top1 for one in several]),
+        mean([one.mrr for one in several]),
+    )
+
+
 def score(predictor: Predictor, folds: Sequence[Fold], blocks: Sequence[Block]) -> Scores:
     """Run ``predictor`` over ``folds``."""
-    cosines, ranks = [], []
+    return tally(predictor, folds, blocks).scores
+
+
+def tally(predictor: Predictor, folds: Sequence[Fold], blocks: Sequence[Block]) -> Tallies:
+    """Run ``predictor`` over ``folds``, and keep apart what it did in each title."""
+    numbers = {title_id: number for number, title_id in enumerate(dict.fromkeys(fold.title.title_id for fold in folds))}
+    whole, first, reciprocal = (_Adding(len(numbers)) for _ in range(3))
+    modal = {block.name: _Adding(len(numbers)) for block in blocks}
     columns = slice(predictor.block.start, predictor.block.stop) if predictor.block else slice(None)
-    modal: dict[str, list[np.ndarray]] = {block.name: [] for block in blocks}
     for fold in folds:
+        number = numbers[fold.title.title_id]
         predicted = predictor.predict(fold.title, fold.hidden)  # [k, D]
         truth = np.asarray(fold.title.vectors[fold.hidden])  # [k, D]
-        cosines.append(_cosines(predicted, truth))
+        whole.add(number, _cosines(predicted, truth))
         for column, block in enumerate(blocks):
             own = slice(block.start, block.stop)
             has = fold.title.present[fold.hidden, column]
-            modal[block.name].append(_cosines(predicted[has, own], truth[has, own]))
+            modal[block.name].add(number, _cosines(predicted[has, own], truth[has, own]))
         if len(truth) > 1:
-            ranks.append(_ranks(predicted[:, columns], truth[:, columns]))
-    flat, rank = np.concatenate(cosines), np.concatenate(ranks) if ranks else np.zeros(0)
-    return Scores(
-        cosine=float(flat.mean()),
-        by_modality={name: _mean(np.concatenate(values)) for name, values in modal.items()},
-        top1=_mean(rank == 1),
-        mrr=_mean(1 / rank) if len(rank) else None,
-        shots=len(flat),
-        titles=len({fold.title.title_id for fold in folds}),
-    )
+            ranks = _ranks(predicted[:, columns], truth[:, columns])
+            first.add(number, ranks == 1)
+            reciprocal.add(number, 1 / ranks)
+    by_modality = {name: adding.tally for name, adding in modal.items()}
+    return Tallies(whole.tally, by_modality, first.tally, reciprocal.tally)
+
+
+class _Adding:
+    """A ``Tally`` under way."""
+
+    def __init__(self, titles: int) -> None:
+        self.tally = Tally(np.zeros(titles), np.zeros(titles))
+
+    def add(self, title: int, values: np.ndarray) -> None:
+        self.tally.sums[title] += values.sum()
+        self.tally.counts[title] += len(values)
 
 
 def chance(folds: Sequence[Fold]) -> tuple[float | None, float | None]:
@@ -86,9 +160,9 @@ def chance(folds: Sequence[Fold]) -> tuple[float | None, float | None]:
     return _mean(1 / sizes), _mean(np.array([np.mean(1 / np.arange(1, k + 1)) for k in sizes]))
 
 
-def skill(cosine: float, baseline: float) -> float | None:
+def skill(tally: Tally, baseline: Tally) -> Tally:
     """Share of the baseline's cosine distance that is gone: 1 is perfect, 0 as good as the baseline, below 0 worse."""
-    return None if baseline == 1 else 1 - (1 - cosine) / (1 - baseline)
+    return Tally(tally.sums - baseline.sums, baseline.counts - baseline.sums)
 
 
 def _folds(title: Title, generator: np.random.Generator) -> Iterator[Fold]:

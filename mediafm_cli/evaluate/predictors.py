@@ -17,6 +17,9 @@ from mediafm_cli.model.transformer import MediaFM
 WINDOW = 2
 """Shots on each side that the window mean takes in."""
 
+Change = Callable[[Title], Title]
+"""The same shots, with something else in them."""
+
 Predict = Callable[[Title, np.ndarray], np.ndarray]
 """Title and bool [n] of its hidden shots → float32 [hidden shots, D]. It never looks at what the hidden shots hold."""
 
@@ -53,16 +56,34 @@ def window_predictor() -> Predictor:
     return Predictor(f"window mean ±{WINDOW}", _window_mean)
 
 
-def model_predictor(name: str, model: MediaFM) -> Predictor:
-    """The transformer, with [MASK] in the place of the hidden shots."""
-    return Predictor(name, lambda title, hidden: predict_hidden(model, title, hidden))
+def model_predictor(name: str, model: MediaFM, change: Change = lambda title: title) -> Predictor:
+    """The transformer, with [MASK] in the place of the hidden shots; it is shown the title as ``change`` leaves it."""
+    return Predictor(name, lambda title, hidden: predict_hidden(model, change(title), hidden))
 
 
-def zeroed_predictor(model: MediaFM, column: int) -> Predictor:
-    """The transformer, shown titles in which one modality is absent everywhere."""
-    block = model.config.layout.blocks[column]
-    name = f"trained, {block.name} zeroed"
-    return Predictor(name, lambda title, hidden: predict_hidden(model, without_modality(title, block, column), hidden))
+def shuffled_predictor(name: str, model: MediaFM, seed: int) -> Predictor:
+    """The transformer, shown the shots of the title in another order, at the times and places that there are."""
+
+    def predict(title: Title, hidden: np.ndarray) -> np.ndarray:
+        order = np.random.default_rng([seed, *title.title_id.encode()]).permutation(len(title))
+        mixed = replace(title, vectors=np.asarray(title.vectors)[order], present=title.present[order])
+        found = predict_hidden(model, mixed, hidden[order])  # [k, D], in the other order
+        return found[np.argsort(order[hidden[order]])]
+
+    return Predictor(name, predict)
+
+
+def isolated_predictor(name: str, model: MediaFM) -> Predictor:
+    """The transformer, shown nothing but that there is a shot: what it expects of any, given [GLOBAL] alone."""
+
+    @torch.inference_mode()
+    def predict(title: Title, hidden: np.ndarray) -> np.ndarray:
+        model.eval()
+        alone = [title.window(shot, shot + 1) for shot in np.flatnonzero(hidden).tolist()]
+        masks = [hide_shots(np.ones(1, bool), len(model.config.layout.blocks))] * len(alone)
+        return model(collate(alone, model.config, masks).to(model.device)).predicted.float().cpu().numpy()
+
+    return Predictor(name, predict)
 
 
 @torch.inference_mode()
@@ -78,17 +99,6 @@ def predict_hidden(model: MediaFM, title: Title, hidden: np.ndarray) -> np.ndarr
         output = model(collate([window], model.config, [masks]).to(model.device))
         found.append(output.predicted.float().cpu().numpy())
     return np.concatenate(found)
-
-
-def without_modality(title: Title, block: Block, column: int) -> Title:
-    """The title as it would have been fused if no shot had the modality: its block zero, rows of norm 1 again."""
-    vectors = np.array(title.vectors, dtype=np.float32)
-    vectors[:, block.start : block.stop] = 0
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    present = title.present.copy()
-    present[:, column] = False
-    return replace(title, vectors=unit, present=present)
 
 
 def _copy_block(block: Block) -> Predict:

@@ -1,4 +1,4 @@
-"""An ablation as a table for people, as JSON and CSV for programs, and as a plot."""
+"""An ablation as tables for people, as JSON and CSV for programs, and as a plot."""
 
 from __future__ import annotations
 
@@ -6,119 +6,235 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable
-from functools import partial
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from mediafm_cli.evaluate.ablate import Ablation, Row
+from mediafm_cli.evaluate.ablate import Ablation
+from mediafm_cli.evaluate.ablate_probes import WHOLE as PROBED
+from mediafm_cli.evaluate.ablate_probes import ProbeRecord
+from mediafm_cli.evaluate.ablation_bars import plot
+from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
+from mediafm_cli.evaluate.boundary_results import align
+from mediafm_cli.evaluate.comparison import Row
+from mediafm_cli.evaluate.dependence import Dependence
+from mediafm_cli.evaluate.variants import REFERENCE
+from mediafm_cli.evaluate.writing import between, plain
 from mediafm_cli.model.atomic import write_atomically
 
 SCHEMA = "mediafm.ablation"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-Column = tuple[str, Callable[[Row], float | None]]
+WHOLE = ("cosine", "top-1", "MRR", "over mean", "over copy")
+"""The measures of all modalities together."""
 
-
-def columns(ablation: Ablation) -> list[Column]:
-    """Heading, and what it shows of a row."""
-    cosines: list[Column] = [(f"cos {name}", partial(_cosine, name)) for name in ablation.modalities]
-    return [
-        ("cosine", lambda row: row.scores.cosine),
-        *cosines,
-        ("top-1", lambda row: row.scores.top1),
-        ("MRR", lambda row: row.scores.mrr),
-        ("over mean", lambda row: row.skill_over_mean),
-        ("over copy", lambda row: row.skill_over_copy),
-    ]
-
-
-def _cosine(modality: str, row: Row) -> float | None:
-    return row.scores.by_modality[modality]
+RETRAINED = ("mean cosine", "MRR")
 
 
 def table(ablation: Ablation) -> str:
-    """Aligned plain text, with a line below that says on what it was measured."""
-    shown = columns(ablation)
-    width = max(len(row.name) for row in ablation.rows)
-    widths = [max(len(heading), 6) for heading, _ in shown]
-    lines = ["  ".join([" " * width, *(heading.rjust(w) for (heading, _), w in zip(shown, widths, strict=True))])]
-    for row in ablation.rows:
-        cells = [_number(value(row)).rjust(w) for (_, value), w in zip(shown, widths, strict=True)]
-        lines.append("  ".join([row.name.ljust(width), *cells]))
-    return "\n".join([*lines, "", *_legend(ablation)])
+    """Aligned plain text: what was predicted, modality by modality, what changes do, and on what it was measured."""
+    models = [row for row in ablation.rows if row.kind in ("baseline", "trained")]
+    changed = [row for row in ablation.rows if row.kind not in ("baseline", "trained")]
+    trained = [row for row in models if row.kind == "trained"]
+    parts = [
+        _figures("predicting hidden shots", models, WHOLE, ablation.best),
+        _figures("by modality", models, [f"cos {name}" for name in ablation.modalities], ablation.best),
+        _changes("shown something else", [*trained, *changed], "cosine"),
+    ]
+    if ablation.retrained:
+        parts.append(_changes("trained anew", ablation.retrained, RETRAINED[0], RETRAINED[1:]))
+    if ablation.probed:
+        parts += _probe_parts(ablation, ablation.probed)
+    parts.append([*_answers(ablation)])
+    return "\n\n".join("\n".join(part) for part in [*parts, list(_legend(ablation))])
+
+
+def _probe_parts(ablation: Ablation, probed: ProbeRecord) -> Iterator[list[str]]:
+    """Figures of every row, then the changes; and so of the variants, if there are any."""
+    measures = list(probed.chance)
+    name = f"probing {probed.column}"
+    models = [row for row in ablation.probes if row.kind != "intervention"]
+    yield _figures(name, models, measures, ablation.best)
+    yield _changes(f"{name}, changed", [row for row in ablation.probes if row.kind != "baseline"], measures[0])
+    if ablation.probes_retrained:
+        yield _changes(f"{name}, trained anew", ablation.probes_retrained, measures[0])
+
+
+def describe(dependence: Dependence) -> str:
+    """Which modality something depends on, as a sentence."""
+    (first, cost), (second, _) = list(dependence.costs.items())[:2]
+    question = f"Which modality does {dependence.of} depend on?"
+    if cost.value <= 0:
+        return (
+            f"{question} None: without {first}, which is missed most, {dependence.measured} falls by {between(cost)}."
+        )
+    falls = f"without {first}, {dependence.measured} falls by {between(cost)}"
+    lead = f"{between(dependence.lead)} more than without {second}"
+    if dependence.modality:
+        return f"{question} {first}: {falls}, {lead}."
+    if not math.isfinite(cost.low):
+        return f"{question} A single title cannot tell: {falls}, {lead}."
+    why = "that includes zero" if cost.includes_zero else "the lead includes zero"
+    return f"{question} None stands out: {falls}, {lead}, and {why}."
+
+
+def _answers(ablation: Ablation) -> Iterator[str]:
+    """What the tables come to."""
+    wholes = [(row, ["cosine", "MRR"]) for row in ablation.rows if row.kind == "trained"]
+    wholes += [(row, list(row.cells)) for row in ablation.probes if row.name == PROBED]
+    for row, measures in wholes:
+        for measure in (name for name in measures if name in row.over_best):
+            over = _difference(row.over_best[measure]).rstrip()
+            best = f"the best baseline, {ablation.best[measure]}"
+            yield f"Does context help? {measure} of {row.name}, over {best}: {over}."
+    yield from map(describe, ablation.dependences)
+
+
+def _figures(title: str, rows: Sequence[Row], measures: Sequence[str], best: dict[str, str]) -> list[str]:
+    """A line a row: figures, each with the larger half of its interval."""
+    shown = [name for name in measures if any(name in row.cells for row in rows)]
+    lines = [[row.name, *(_figure(row.cells.get(name), best.get(name) == row.name) for name in shown)] for row in rows]
+    return align([[title, *shown], *lines], left=1)
+
+
+def _changes(title: str, rows: Sequence[Row], measure: str, others: Sequence[str] = ()) -> list[str]:
+    """A line a row: how much higher it is than the best baseline, and than what it is a change of; what it is shown."""
+    of = next((row.changed_from for row in rows if row.changed_from), "")
+    names = next((list(row.energy) for row in rows if row.energy), [])
+    columns = [
+        (measure, [_figure(row.cells.get(measure), False) for row in rows]),
+        ("over best baseline", [_difference(row.over_best.get(measure)) for row in rows]),
+        *((f"{one}, over {of}", [_difference(row.change.get(one)) for row in rows]) for one in (measure, *others)),
+        ("by seed", [" ".join(f"{value:+.3f}" for value in row.seeds) if row.seeds[1:] else "" for row in rows]),
+        (
+            f"energy {' '.join(names)}",
+            [" ".join(f"{share:.0%}" for share in row.energy.values()) if row.energy else "" for row in rows],
+        ),
+    ]
+    used = [(heading, cells) for heading, cells in columns if any(cells)]
+    lines = [[title, *(heading for heading, _ in used)]]
+    lines += [[row.name, *(cells[place] for _, cells in used)] for place, row in enumerate(rows)]
+    return align(lines, left=1)
+
+
+def _figure(interval: Interval | None, is_best: bool) -> str:
+    if interval is None:
+        return "–" + " " * 7
+    half = max(interval.high - interval.value, interval.value - interval.low)
+    mark = "*" if is_best else " "
+    return f"{interval.value:.3f}{mark}" + (f" ±{half:.3f}".replace("±0", "±") if math.isfinite(half) else "")
+
+
+def _difference(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{between(interval, '+')}{', includes 0' if interval.includes_zero else ' ' * 12}"
+
+
+def _legend(ablation: Ablation) -> Iterator[str]:
+    scores = ablation.rows[0].scores
+    assert scores is not None, "every row of hidden shots has its scores"
+    unseen = "that the model never learned from" if ablation.held_out else "THAT THE MODEL LEARNED FROM"
+    titles = "title" if scores.titles == 1 else "titles"
+    yield f"{scores.shots} shots of {scores.titles} {titles} {unseen}; each hidden once, a fifth of a title at a time."
+    yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
+    guess = ""
+    if ablation.chance_top1 is not None and ablation.chance_mrr is not None:
+        guess = f" A guess: top-1 {ablation.chance_top1:.3f}, MRR {ablation.chance_mrr:.3f}."
+    yield f"top-1, MRR: finding the hidden shot among those of its title hidden at the same time.{guess}"
+    yield "over mean, over copy: share of the cosine distance of the mean vector, and of all flat, that is gone."
+    if ablation.retrained:
+        yield "mean cosine: over the modalities, of those that a variant could learn to predict."
+        yield f"Variants were trained like the {REFERENCE}, on the model's training titles, none of which is measured."
+    if ablation.probed:
+        yield from _probe_legend(ablation.probed)
+    yield "energy: share of each modality in the squared length of the vectors that the model is shown."
+    yield "*: the best baseline, of those that need no training or no context."
+    if scores.titles == 1:
+        yield "A single title: there are no intervals, and no difference is shown to be one."
+        return
+    percent = f"{ablation.level:.0%}".replace("%", " %")
+    yield f"±, […]: {percent} intervals of a paired bootstrap over titles; ± is the larger half."
+    if scores.titles < ENOUGH_TITLES:
+        yield f"{scores.titles} titles are few: below {ENOUGH_TITLES}, intervals are not to be trusted."
+
+
+def _probe_legend(probed: ProbeRecord) -> Iterator[str]:
+    classes = f" in {len(probed.classes)} classes" if probed.classes else ""
+    guess = ", ".join(f"{measure} {value:.3f}" for measure, value in probed.chance.items())
+    yield f"Probes: {probed.clips} clips of {len(probed.titles)} titles{classes}, split by title. A guess: {guess}."
+    if probed.learned:
+        yield f"The model was trained on {probed.learned} of these {len(probed.titles)} titles, without labels."
+    if probed.left_out:
+        yield f"Left out, since they are too rare or too common to be learned: {'; '.join(probed.left_out)}."
+
+
+def records(ablation: Ablation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schema and fields of each record of ``--json``: the rows, then the answers."""
+    for row in _every_row(ablation):
+        yield "ablation.row", {"held_out": ablation.held_out, **plain(dataclasses.asdict(row))}
+    for dependence in ablation.dependences:
+        answer = {"modality": dependence.modality, **plain(dataclasses.asdict(dependence))}
+        yield "ablation.dependence", answer
 
 
 def write_results(ablation: Ablation, folder: Path) -> list[Path]:
     """Write ``results.json``, ``results.csv`` and ``results.png`` into ``folder``; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"schema": SCHEMA, "version": SCHEMA_VERSION, **dataclasses.asdict(ablation)}
+    record = {"schema": SCHEMA, "version": SCHEMA_VERSION, **plain(dataclasses.asdict(ablation))}
+    for dependence, found in zip(record["dependences"], ablation.dependences, strict=True):
+        dependence["modality"] = found.modality
     contents = {
         "results.json": (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         "results.csv": _csv(ablation).encode(),
-        "results.png": _plot(ablation),
+        "results.png": plot(ablation),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [folder / name for name in contents]
 
 
-def _legend(ablation: Ablation) -> list[str]:
-    scores = ablation.rows[0].scores
-    unseen = "that the model never learned from" if ablation.held_out else "THAT THE MODEL LEARNED FROM"
-    guess = ""
-    if ablation.chance_top1 is not None and ablation.chance_mrr is not None:
-        guess = f" A guess: top-1 {ablation.chance_top1:.3f}, MRR {ablation.chance_mrr:.3f}."
-    titles = "title" if scores.titles == 1 else "titles"
-    return [
-        f"{scores.shots} shots of {scores.titles} {titles} {unseen}; each hidden once, a fifth of a title at a time.",
-        "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present.",
-        f"top-1, MRR: finding the hidden shot among those of its title hidden at the same time.{guess}",
-        "over mean, over copy: share of the cosine distance of the mean vector, and of all flat, that is gone.",
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _every_row(ablation: Ablation) -> tuple[Row, ...]:
+    return (*ablation.rows, *ablation.retrained, *ablation.probes, *ablation.probes_retrained)
 
 
 def _csv(ablation: Ablation) -> str:
+    """One line a row; a figure, then its interval, then differences; empty where a thing does not apply."""
+    rows = _every_row(ablation)
+    measures = list(dict.fromkeys(name for row in rows for name in row.cells))
+    differences: list[tuple[str, str]] = [(side, name) for side in ("over best", "change") for name in measures]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    shown = columns(ablation)
-    writer.writerow(["row", *(heading for heading, _ in shown), "shots", "titles", "held_out"])
-    for row in ablation.rows:
-        values = [value(row) for _, value in shown]
-        cells = ["" if value is None else repr(value) for value in values]
-        writer.writerow([row.name, *cells, row.scores.shots, row.scores.titles, ablation.held_out])
+    writer.writerow(
+        [
+            "row",
+            *measures,
+            *("shots", "titles", "held_out", "kind"),
+            *(f"{name} {end}" for name in measures for end in ("low", "high")),
+            *(f"energy {name}" for name in ablation.modalities),
+            "changed_from",
+            *(f"{side} {name}{end}" for side, name in differences for end in ("", " low", " high")),
+        ]
+    )
+    for row in rows:
+        sides = {"over best": row.over_best, "change": row.change}
+        of = [sides[side].get(name) for side, name in differences]
+        values = [
+            *(_ends(row.cells.get(name))[0] for name in measures),
+            *((row.scores.shots, row.scores.titles) if row.scores else (None, None)),
+            *(ablation.held_out, row.kind),
+            *(end for name in measures for end in _ends(row.cells.get(name))[1:]),
+            *((row.energy or {}).get(name) for name in ablation.modalities),
+            row.changed_from,
+            *(end for interval in of for end in _ends(interval)),
+        ]
+        writer.writerow([row.name, *("" if value is None else value for value in values)])
     return out.getvalue()
 
 
-def _plot(ablation: Ablation) -> bytes:
-    """Cosine and MRR of each row as bars, with the best row that needs no training, and chance, as lines."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = ablation.rows[::-1]
-    names = [row.name for row in rows]
-    colours = ["#c2571a" if row.name.startswith("trained") else "#8a9aa8" for row in rows]
-    figure = Figure(figsize=(10, 0.42 * len(rows) + 1.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, sharey=True)
-    left.barh(names, [row.scores.cosine for row in rows], color=colours)
-    left.set_xlabel("cosine of prediction and hidden shot")
-    right.barh(names, [row.scores.mrr or 0 for row in rows], color=colours)
-    right.set_xlabel("mean reciprocal rank of the hidden shot")
-    if ablation.chance_mrr is not None:
-        right.axvline(ablation.chance_mrr, color="black", linestyle=":", linewidth=1)
-        right.text(ablation.chance_mrr, len(rows) - 0.4, " chance", fontsize=8, va="bottom")
-    untrained = [row.scores.cosine for row in rows if not row.name.startswith(("trained", "untrained"))]
-    left.axvline(max(untrained), color="black", linestyle=":", linewidth=1)
-    left.text(max(untrained), len(rows) - 0.4, "best without training ", fontsize=8, va="bottom", ha="right")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    scores = ablation.rows[0].scores
-    where = "held-out titles" if ablation.held_out else "titles that the model learned from"
-    figure.suptitle(f"Predicting hidden shots: {scores.shots} shots of {scores.titles} {where}", fontsize=11)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=150, metadata={"Software": "mediafm"})
-    return out.getvalue()
+def _ends(interval: Interval | None) -> tuple[float | None, float | None, float | None]:
+    if interval is None:
+        return None, None, None
+    value, low, high = plain([interval.value, interval.low, interval.high])
+    return value, low, high

@@ -103,7 +103,8 @@ def test_ablate_writes_a_table_for_programs_and_one_for_people(
 
     shown, rows = mediafm(*words), mediafm(*words, "--json")
 
-    names = [json.loads(line)["name"] for line in rows.out.splitlines()]
+    records = [json.loads(line) for line in rows.out.splitlines()]
+    names = [record["name"] for record in records if record["schema"] == "mediafm.ablation.row"]
     with open(tmp_path / "ablation" / "results.csv", newline="") as file:
         assert [row["row"] for row in csv.DictReader(file)] == names
     assert names[:4] == ["video flat", "audio flat", "text flat", "all flat"]

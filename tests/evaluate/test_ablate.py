@@ -1,20 +1,18 @@
-"""The ablation: which rows, on which titles, against what; and its table, JSON, CSV and plot."""
+"""The ablation: which rows, on which titles, against what."""
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from world_stores import SmallCatalogue
 
 from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.evaluate.ablate import Ablation, run_ablation
 from mediafm_cli.evaluate.masked import make_folds, score
 from mediafm_cli.evaluate.predictors import mean_predictor, model_predictor
-from mediafm_cli.evaluate.results import table, write_results
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.stages.fuse import fuse_title
@@ -30,11 +28,22 @@ ROWS = [
     "window mean ±2",
     "mean vector",
     "untrained",
+    "trained, shots shuffled",
     "trained",
+    "trained, isolated",
     "trained, video zeroed",
     "trained, audio zeroed",
     "trained, text zeroed",
+    "trained, [GLOBAL] off",
+    "trained, video ×5",
+    "trained, audio ×5",
+    "trained, text ×5",
+    "trained, video ×10",
+    "trained, audio ×10",
+    "trained, text ×10",
+    "trained, any loudness, normalised",
 ]
+"""Of a single title, from which nothing can be swapped or shuffled."""
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +77,11 @@ def reverse_shots(path: Path) -> None:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_rows_are_every_baseline_the_model_and_the_model_without_each_modality(ablation: Ablation) -> None:
+def test_the_rows_are_every_baseline_the_model_and_the_model_shown_something_else(ablation: Ablation) -> None:
     assert [row.name for row in ablation.rows] == ROWS
     assert ablation.modalities == ("video", "audio", "text")
+    kinds = {kind: [row.name for row in ablation.rows if row.kind == kind] for kind in ("baseline", "trained")}
+    assert kinds == {"baseline": ROWS[:8], "trained": ["trained"]}
 
 
 def test_the_record_says_what_was_measured(ablation: Ablation, model_folder: Path) -> None:
@@ -107,7 +118,8 @@ def test_each_row_is_the_score_of_its_predictor_on_the_held_out_title(
 def test_zeroing_a_modality_and_training_change_the_scores(ablation: Ablation) -> None:
     cosines = {row.name: row.scores.cosine for row in ablation.rows}
 
-    assert len({cosines[name] for name in ROWS[-5:]}) == 5
+    names = ["untrained", "trained", "trained, video zeroed", "trained, audio zeroed", "trained, text zeroed"]
+    assert len({cosines[name] for name in names}) == 5
 
 
 def test_skill_is_measured_against_the_mean_vector_and_the_copied_neighbour(ablation: Ablation) -> None:
@@ -132,11 +144,91 @@ def test_the_same_seed_gives_the_same_ablation_in_any_order_of_stores(
 
 
 def test_progress_counts_the_rows(fused_stores: list[Path], model_folder: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[object, ...]] = []
 
-    run_ablation(fused_stores, model_folder, progress=lambda done, total: seen.append((done, total)))
+    run_ablation(fused_stores, model_folder, progress=lambda *counted: seen.append(counted))
 
-    assert seen == [(number, len(ROWS)) for number in range(1, len(ROWS) + 1)]
+    assert seen == [("rows", number, len(ROWS)) for number in range(1, len(ROWS) + 1)]
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def over_titles(small_catalogue: SmallCatalogue) -> Ablation:
+    return run_ablation(small_catalogue.stores, small_catalogue.model, seed=3)
+
+
+def test_every_figure_has_its_interval(over_titles: Ablation) -> None:
+    measures = {"cosine", "cos video", "cos audio", "cos text", "top-1", "MRR"}
+    rows = {row.name: row for row in over_titles.rows}
+
+    assert set(rows["trained"].cells) == measures | {"over mean", "over copy"}
+    assert set(rows["mean vector"].cells) == measures | {"over copy"}
+    assert set(rows["video flat"].cells) == measures
+    for row in over_titles.rows:
+        scores = row.scores
+        assert row.cells["cosine"].value == pytest.approx(scores.cosine)
+        assert row.cells["cos text"].value == pytest.approx(scores.by_modality["text"])
+        assert row.cells["MRR"].value == pytest.approx(scores.mrr)
+        assert all(cell.low <= cell.value <= cell.high for cell in row.cells.values())
+    assert rows["trained"].cells["over mean"].value == pytest.approx(rows["trained"].skill_over_mean)
+    assert all(cell.high - cell.low > 0.001 for cell in rows["trained"].cells.values())
+
+
+def test_the_best_baseline_is_the_highest_of_those_that_need_no_training_or_no_context(over_titles: Ablation) -> None:
+    baselines = [row for row in over_titles.rows if row.kind == "baseline"]
+
+    for measure in ("cosine", "cos audio", "MRR"):
+        highest = max(baselines, key=lambda row: row.cells[measure].value)
+        assert over_titles.best[measure] == highest.name
+
+
+def test_each_row_of_a_model_is_compared_with_the_best_baseline_and_each_change_with_the_model(
+    over_titles: Ablation,
+) -> None:
+    rows = {row.name: row for row in over_titles.rows}
+    trained, zeroed = rows["trained"], rows["trained, text zeroed"]
+    best = rows[over_titles.best["cosine"]].cells["cosine"].value
+
+    assert trained.over_best["cosine"].value == pytest.approx(trained.cells["cosine"].value - best)
+    assert zeroed.over_best["cosine"].value == pytest.approx(zeroed.cells["cosine"].value - best)
+    assert zeroed.change["MRR"].value == pytest.approx(zeroed.cells["MRR"].value - trained.cells["MRR"].value)
+    assert (zeroed.changed_from, trained.changed_from, trained.change) == ("trained", "", {})
+    assert rows["untrained"].over_best == rows["untrained"].change == {}
+
+
+def test_differences_are_paired(over_titles: Ablation) -> None:
+    rows = {row.name: row for row in over_titles.rows}
+    change, cell = (rows["trained, text zeroed"].change["cosine"], rows["trained"].cells["cosine"])
+
+    # Titles differ far more from each other than the model does from itself without text.
+    assert change.high - change.low < (cell.high - cell.low) / 2
+
+
+def test_what_leaves_the_vectors_as_they_are_changes_nothing(over_titles: Ablation) -> None:
+    row = next(row for row in over_titles.rows if row.name == "trained, any loudness, normalised")
+
+    # The world's encodings are unit vectors, so normalisation changes nothing but what loudness did.
+    assert row.change["cosine"].value == pytest.approx(0, abs=1e-6)
+
+
+def test_energy_is_that_of_the_vectors_that_the_model_is_shown(over_titles: Ablation) -> None:
+    energy = {row.name: row.energy for row in over_titles.rows}
+
+    assert energy["trained, text zeroed"]["text"] == 0
+    assert energy["trained, audio ×10"]["audio"] > 0.97 > 0.5 > energy["trained"]["audio"]
+    assert energy["trained, any loudness, normalised"] == pytest.approx(energy["trained"])
+    assert energy["window mean ±2"] is None
+
+
+def test_a_single_title_has_figures_and_no_intervals(ablation: Ablation) -> None:
+    for row in ablation.rows:
+        for cell in (*row.cells.values(), *row.over_best.values(), *row.change.values()):
+            assert np.isfinite(cell.value)
+            assert np.isnan([cell.low, cell.high]).all()
+            assert cell.includes_zero
+    assert [found.modality for found in ablation.dependences] == [None]
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------
@@ -200,36 +292,3 @@ def test_titles_that_were_fused_otherwise_are_refused(stores: list[Path], model_
 def test_a_folder_that_holds_no_model_is_refused(stores: list[Path], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is not a model folder"):
         run_ablation(stores, tmp_path / "nothing")
-
-
-# --- results ----------------------------------------------------------------------------------------------------------
-
-
-def test_results_are_written_as_json_csv_and_png(ablation: Ablation, tmp_path: Path) -> None:
-    paths = write_results(ablation, tmp_path / "new" / "folder")
-
-    assert [path.name for path in paths] == ["results.json", "results.csv", "results.png"]
-    record = json.loads(paths[0].read_text("utf-8"))
-    assert (record["schema"], record["version"]) == ("mediafm.ablation", 1)
-    assert [row["name"] for row in record["rows"]] == ROWS
-    assert record["rows"][7]["scores"]["cosine"] == ablation.rows[7].scores.cosine
-    lines = list(csv.DictReader(paths[1].read_text("utf-8").splitlines()))
-    assert [line["row"] for line in lines] == ROWS
-    assert float(lines[7]["cosine"]) == ablation.rows[7].scores.cosine
-    assert lines[0]["over mean"] == ""
-    # The signature of PNG, https://www.w3.org/TR/png-3/#5PNG-file-signature
-    assert paths[2].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-
-
-def test_the_table_is_aligned_and_says_on_what_it_was_measured(ablation: Ablation) -> None:
-    lines = table(ablation).splitlines()
-
-    rows, legend = lines[: len(ROWS) + 1], " ".join(lines[len(ROWS) + 1 :])
-    assert [line[:21].strip() for line in rows[1:]] == ROWS
-    assert {len(line) for line in rows} == {len(rows[0])}
-    assert "6 shots of 1 title that the model never learned from" in legend
-    assert "A guess: top-1 0.500, MRR 0.750." in legend
-
-
-def test_the_table_shouts_where_nothing_was_held_out(ablation: Ablation) -> None:
-    assert "THAT THE MODEL LEARNED FROM" in table(replace(ablation, held_out=False))

@@ -8,7 +8,7 @@ from made_titles import BLOCKS, make_title
 from scipy.spatial.distance import cosine as cosine_distance
 from scipy.stats import rankdata
 
-from mediafm_cli.evaluate.masked import FOLDS, Fold, chance, make_folds, score, skill
+from mediafm_cli.evaluate.masked import FOLDS, Fold, Tally, chance, make_folds, score, skill, tally
 from mediafm_cli.evaluate.predictors import Predictor
 from mediafm_cli.model.title import Block, Title
 
@@ -119,6 +119,20 @@ def test_a_modality_is_scored_on_its_own_columns_where_it_is_present() -> None:
                 cosines[block.name].append(1 - cosine_distance(predicted[row, own], truth[own]))
     expected = {name: np.mean(values) for name, values in cosines.items()}
     assert found.by_modality == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_tally_keeps_titles_apart_and_its_mean_is_the_score() -> None:
+    titles = [make_title(17, 2), make_title(4, 1), make_title(9, 3)]
+    predictor = noisy(0.3)
+
+    found = tally(predictor, make_folds(titles, seed=0), BLOCKS)
+
+    alone = [score(predictor, make_folds([title], seed=0), BLOCKS) for title in titles]
+    np.testing.assert_array_equal(found.cosine.counts, [17, 4, 9])
+    np.testing.assert_allclose(found.cosine.sums / found.cosine.counts, [one.cosine for one in alone])
+    np.testing.assert_array_equal(found.by_modality["text"].counts, [title.present[:, 2].sum() for title in titles])
+    np.testing.assert_array_equal(found.mrr.counts, [17, 0, 8])  # of 4 and of 9 shots, 4 and 1 are hidden alone
+    assert found.scores == score(predictor, make_folds(titles, seed=0), BLOCKS)
 
 
 def test_a_modality_that_no_shot_has_has_no_score() -> None:
@@ -242,4 +256,6 @@ def test_chance_is_what_random_guesses_reach() -> None:
 def test_skill_is_the_share_of_the_baselines_distance_that_is_gone(
     cosine: float, baseline: float, expected: float | None
 ) -> None:
-    assert skill(cosine, baseline) == pytest.approx(expected)
+    found = skill(Tally(np.array([3 * cosine]), np.array([3])), Tally(np.array([3 * baseline]), np.array([3])))
+
+    assert found.mean == pytest.approx(expected)

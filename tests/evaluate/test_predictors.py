@@ -7,23 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_titles import BLOCKS, LAYOUT, make_parts, make_title
+from made_titles import BLOCKS, LAYOUT, make_title
 
+from mediafm_cli.evaluate.interventions import without
 from mediafm_cli.evaluate.predictors import (
     Predictor,
     flat_predictors,
+    isolated_predictor,
     mean_predictor,
     model_predictor,
     predict_hidden,
+    shuffled_predictor,
     window_predictor,
-    without_modality,
-    zeroed_predictor,
 )
-from mediafm_cli.model.batch import collate
+from mediafm_cli.model.batch import Batch, collate
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.fusion import Normalize, fuse_shots
 from mediafm_cli.model.msm import hide_shots
-from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.model.title import MetadataSource
+from mediafm_cli.model.transformer import MediaFM, Output
 
 MODEL = MediaFM.seeded(ModelConfig(LAYOUT, hidden=16, layers=1, heads=2, max_shots=8), 0).eval()
 PREDICTORS = (
@@ -31,7 +32,9 @@ PREDICTORS = (
     mean_predictor(np.arange(13, dtype=np.float32)),
     window_predictor(),
     model_predictor("model", MODEL),
-    *(zeroed_predictor(MODEL, column) for column in range(3)),
+    shuffled_predictor("shuffled", MODEL, 5),
+    isolated_predictor("isolated", MODEL),
+    *(model_predictor(one.name, MODEL, one.change) for one in map(without, BLOCKS, range(3))),
 )
 
 
@@ -61,8 +64,8 @@ def test_no_predictor_looks_at_a_hidden_shot(predictor: Predictor) -> None:
     np.testing.assert_array_equal(after, before)
 
 
-@pytest.mark.parametrize("predictor", [p for p in PREDICTORS if p.name != "mean vector"], ids=named)
-def test_every_predictor_but_the_mean_looks_at_the_visible_shots(predictor: Predictor) -> None:
+@pytest.mark.parametrize("predictor", [p for p in PREDICTORS if p.name not in ("mean vector", "isolated")], ids=named)
+def test_every_other_predictor_looks_at_the_visible_shots(predictor: Predictor) -> None:
     hidden = hide(8, 2, 5)
 
     one, two = predictor.predict(make_title(8, 1), hidden), predictor.predict(make_title(8, 2), hidden)
@@ -150,7 +153,7 @@ def test_every_hidden_shot_is_predicted_even_where_it_shows_nothing_or_nothing_b
     only_video = replace(title, present=title.present & [True, False, False])
 
     assert predict_hidden(MODEL, title, hidden).shape == (4, 13)
-    assert zeroed_predictor(MODEL, 0).predict(only_video, hidden).shape == (4, 13)
+    assert predict_hidden(MODEL, without(BLOCKS[0], 0).change(only_video), hidden).shape == (4, 13)
 
 
 def test_nothing_is_predicted_where_nothing_is_hidden() -> None:
@@ -174,26 +177,49 @@ def test_a_model_in_training_mode_is_measured_without_dropout() -> None:
     np.testing.assert_array_equal(predict_hidden(model, title, hidden), predict_hidden(model, title, hidden))
 
 
-@pytest.mark.parametrize("normalize", ["none", "per-modality"])
-@pytest.mark.parametrize("column", [0, 1, 2])
-def test_without_a_modality_a_title_is_as_if_it_had_been_fused_without_it(column: int, normalize: Normalize) -> None:
-    title = make_title(30, 2, normalize=normalize)
-    vectors, present = make_parts(30, 2)
-    present[column] = np.zeros(30, bool)
-    expected = fuse_shots(vectors, present, normalize)
+def test_shuffled_shots_are_predicted_from_the_same_shots_in_another_order() -> None:
+    title, hidden = make_title(8, 1), hide(8, 1, 6, 7)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
 
-    found = without_modality(title, BLOCKS[column], column)
+    class Spy(MediaFM):
+        def forward(self, batch: Batch) -> Output:
+            seen.append((batch.vectors.numpy(), batch.masked.numpy()[:, 0]))
+            rows = batch.vectors[batch.target_rows]
+            return Output(rows, rows, rows)
 
-    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-6)
-    np.testing.assert_array_equal(found.present, expected.present)
+    found = shuffled_predictor("shuffled", Spy(MODEL.config), 5).predict(title, hidden)
+
+    ((vectors, masked),) = seen
+    order = [int(np.flatnonzero((title.vectors == row).all(axis=1))[0]) for row in vectors]
+    assert sorted(order) == list(range(8)) != order
+    np.testing.assert_array_equal(masked, hidden[order])
+    # The spy says what is at the place of each hidden shot: each prediction is given to the shot it was made for.
+    np.testing.assert_array_equal(found, title.vectors[hidden])
 
 
-def test_zeroing_leaves_the_title_as_it_was_and_changes_the_prediction() -> None:
+def test_an_isolated_shot_is_predicted_from_global_alone() -> None:
+    model = MediaFM.seeded(replace(MODEL.config, layout=replace(LAYOUT, metadata=MetadataSource(4, "text.a", "9"))), 0)
+    title = replace(make_title(8, 1), metadata=np.ones(4, np.float32))
+    hidden = hide(8, 1, 6)
+    isolated = isolated_predictor("isolated", model)
+
+    found = isolated.predict(title, hidden)
+    other_shots = isolated.predict(replace(make_title(8, 2), metadata=title.metadata), hidden)
+    other_title = isolated.predict(replace(title, metadata=None), hidden)
+
+    np.testing.assert_allclose(
+        found, predict_hidden(model, title.window(0, 1), hide(1, 0)).repeat(2, axis=0), atol=1e-6
+    )
+    np.testing.assert_array_equal(other_shots, found)
+    assert not np.allclose(other_title, found)
+
+
+def test_a_change_is_what_the_model_is_shown_and_leaves_the_title_as_it_was() -> None:
     title, hidden = make_title(8, 1), hide(8, 3)
-    before = title.vectors.copy()
+    before, zeroed = title.vectors.copy(), without(BLOCKS[0], 0)
 
-    zeroed = zeroed_predictor(MODEL, 0).predict(title, hidden)
+    found = model_predictor("zeroed", MODEL, zeroed.change).predict(title, hidden)
 
     np.testing.assert_array_equal(title.vectors, before)
-    assert not np.allclose(zeroed, predict_hidden(MODEL, title, hidden))
-    np.testing.assert_array_equal(zeroed, predict_hidden(MODEL, without_modality(title, BLOCKS[0], 0), hidden))
+    assert not np.allclose(found, predict_hidden(MODEL, title, hidden))
+    np.testing.assert_array_equal(found, predict_hidden(MODEL, zeroed.change(title), hidden))

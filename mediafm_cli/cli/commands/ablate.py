@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
+from mediafm_cli.errors import INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    from mediafm_cli.evaluate.retrain import Run
 
 
 def ablate(
     stores: shared.Stores,
     model: shared.Model,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for results.json, results.csv, results.png.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for results.json, results.csv, results.png; and runs.")
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="CLIPS.csv", help="Also probe: clips, title,start_s,end_s and a column of labels."),
+    ] = None,
+    task: Annotated[
+        Literal["multilabel", "multiclass", "ranking", "retrieval"] | None,
+        typer.Option(help="With --labels: what the labels are; see mediafm probe --help."),
+    ] = None,
+    column: Annotated[str, typer.Option(help="With --labels: column of the labels.")] = "label",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train variants of the model for comparison; goes on where it stopped.")
+    ] = False,
+    only: Annotated[
+        list[str], typer.Option(metavar="NAME,…", help="With --retrain: these variants alone; repeatable.")
+    ] = [],  # noqa: B006 - Typer copies it
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="With --retrain: a variant of your own; repeatable."),
+    ] = [],  # noqa: B006 - Typer copies it
+    swap_stores: Annotated[
+        list[Path],
+        typer.Option(metavar="FOLDER", help="With --retrain: the same titles by other encoders; repeatable."),
+    ] = [],  # noqa: B006 - Typer copies it
+    seeds: Annotated[int | None, typer.Option(min=1, help="With --retrain: runs of each variant. Default: 1.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="With --retrain: steps of each run. Default: as of the model.")
+    ] = None,
     device: shared.Device = "auto",
     seed: shared.Seed = 0,
     null: shared.Nul = False,
@@ -26,35 +59,73 @@ def ablate(
 
     mediafm ablate stores/ --model model/ -o ablation/
 
-    mediafm ablate stores/ --model model/ -o ablation/ --json
+    mediafm ablate stores/ --model model/ -o ablation/ --retrain --only without-audio,optimizer=adamw --seeds 3
 
-    Hidden shots of held-out titles are predicted with and without context, and without each modality.
+    Hidden shots of held-out titles are predicted with and without context, and from titles in which something was
+    changed: a modality taken away, swapped with another title's or made loud, [GLOBAL], the order of the shots. With
+    --labels, probes are asked what is left of them; with --retrain, models are trained with one thing changed each.
     """
+    asked = {"--only": only, "--set": set_, "--swap-stores": swap_stores, "--seeds": seeds, "--max-steps": max_steps}
+    for option, given in asked.items():
+        if given and not retrain:
+            raise UsageError(f"{option} is for --retrain, which was not given.", hint="Add --retrain.")
+    if (labels is None) != (task is None):
+        given, other = ("--labels", "--task") if labels else ("--task", "--labels")
+        raise UsageError(f"{given} was given without {other}.", hint="A probe needs both; see mediafm probe --help.")
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
-    import dataclasses
-
+    swaps = _find_swaps(swap_stores)
     from mediafm_cli.device import find_device
-    from mediafm_cli.evaluate.ablate import run_ablation
-    from mediafm_cli.evaluate.results import table, write_results
+    from mediafm_cli.evaluate.ablate import Retraining, run_ablation
+    from mediafm_cli.evaluate.ablate_probes import Question
+    from mediafm_cli.evaluate.results import records, table, write_results
+    from mediafm_cli.evaluate.retrain import RUNS, RunSettings
     from mediafm_cli.model.pretrained import find_model
     from mediafm_cli.stages.outcome import Progress
 
     console = Console(quiet=quiet, as_json=json)
-    with console.progress("ablate") as progress:
-        found = run_ablation(
-            paths,
-            find_model(model),
-            seed=seed,
-            device=find_device(device),
-            progress=lambda done, total: progress(Progress(done, total, "rows")),
+    names = tuple(name.strip() for names in only for name in names.split(","))
+    retraining = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set_), swaps)
+
+    def say(run: Run) -> None:
+        console.say(
+            f"ablate: {run.variant.name}, seed {run.seed}: {'used again' if run.reused else 'trained'}: {run.folder}"
         )
+
+    with console.progress("ablate") as progress:
+        try:
+            found = run_ablation(
+                paths,
+                find_model(model),
+                seed=seed,
+                device=find_device(device),
+                question=Question(labels, task, column) if labels and task else None,
+                retraining=retraining if retrain else None,
+                progress=lambda unit, done, total: progress(Progress(done, total, unit)),
+                say=say,
+            )
+        except KeyboardInterrupt:
+            if not retrain:
+                raise
+            console.say("ablate: interrupted; the same command goes on")
+            raise typer.Exit(INTERRUPTED) from None
     if not found.held_out:
         console.warn("the model learned from every one of these titles: this says how well it remembers, no more")
     written = write_results(found, output)
     if json:
-        for row in found.rows:
-            console.record("ablation.row", held_out=found.held_out, **dataclasses.asdict(row))
+        for schema, fields in records(found):
+            console.record(schema, **fields)
     else:
         console.result(table(found))
     for path in written:
         console.say(f"ablate: wrote {path}")
+
+
+def _find_swaps(folders: list[Path]) -> dict[str, list[Path]]:
+    """The stores of each folder, by its name, which names the variant."""
+    swaps: dict[str, list[Path]] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in swaps:
+            raise UsageError(f"Two folders to swap to are called {name!r}.", hint="Rename one of them.")
+        swaps[name] = find_inputs([str(folder)], STORE_SUFFIXES)
+    return swaps
