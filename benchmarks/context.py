@@ -3,6 +3,7 @@
     python benchmarks/context.py --world dialogue --seeds 1         # minutes on two cores
     python benchmarks/context.py --seeds 1 2 3 4 5 -o results.jsonl # every world; goes on where it was stopped
     python benchmarks/context.py --recipe mediafm --set position=rotary
+    python benchmarks/context.py --loud audio=10                    # fused as it comes, without normalisation
     python benchmarks/context.py --table results.jsonl
 
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
@@ -19,8 +20,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +57,31 @@ LENGTH = {"max_steps": 1200, "batch_shots": 1200, "muon_lr": 0.04, "adamw_lr": 1
 """A short run of a small model takes higher rates than the defaults, which are for long runs of large ones."""
 
 
-def layout_of(world: World) -> Layout:
-    blocks = (Block(name, world.width * at, world.width * (at + 1), name, "1") for at, name in enumerate(MODALITIES))
-    return Layout(tuple(blocks), "per-modality")
+@dataclass(frozen=True)
+class Fusion:
+    """As ``fuse --normalize per-modality`` does; or without normalisation, where a modality is made louder.
+
+    Normalised, the factor would change nothing: each block is a unit vector whatever its length was.
+    """
+
+    loud: str = ""
+    factor: float = 1.0
+
+    def layout(self, world: World) -> Layout:
+        edges = [world.width * at for at in range(len(MODALITIES) + 1)]
+        blocks = (Block(name, *edge, name, "1") for name, edge in zip(MODALITIES, pairwise(edges), strict=True))
+        return Layout(tuple(blocks), "none" if self.loud else "per-modality")
+
+    def title(self, drawn: SyntheticEncodings) -> Title:
+        """``flat`` has blocks of length 1 or 0."""
+        scales = [self.factor if name == self.loud else 1.0 for name in MODALITIES]
+        vectors = drawn.flat * np.repeat(scales, drawn.flat.shape[1] // len(MODALITIES))
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0).astype(np.float32)
+        return Title(drawn.title_id, unit, drawn.present, drawn.start_s, None, drawn.title_id)
 
 
-def as_title(drawn: SyntheticEncodings) -> Title:
-    """Fused as ``fuse --normalize per-modality`` does: ``flat`` has blocks of length 1 or 0."""
-    norms = np.linalg.norm(drawn.flat, axis=1, keepdims=True)
-    vectors = np.divide(drawn.flat, norms, out=np.zeros_like(drawn.flat), where=norms > 0).astype(np.float32)
-    return Title(drawn.title_id, vectors, drawn.present, drawn.start_s, None, drawn.title_id)
-
-
-def run(world: World, seed: int, config: ModelConfig, settings: TrainConfig) -> dict[str, Any]:
+def run(world: World, seed: int, fusion: Fusion, config: ModelConfig, settings: TrainConfig) -> dict[str, Any]:
     """Pretrain and probe.
 
     Returns:
@@ -75,14 +89,14 @@ def run(world: World, seed: int, config: ModelConfig, settings: TrainConfig) -> 
         contextual row, the best baseline's name, how much higher the row is, and the interval of that.
     """
     started = time.perf_counter()
-    unlabelled = [as_title(one) for one in draw_titles(world, PRETRAINED, seed)]
+    unlabelled = [fusion.title(one) for one in draw_titles(world, PRETRAINED, seed)]
     with tempfile.TemporaryDirectory() as folder:
         result = pretrain(unlabelled, config, settings, Path(folder) / "model")
         model = load_model(Path(folder) / "model")
     trained_s = time.perf_counter() - started
     scores, over_best = {}, {}
     for task in PROBED:
-        scores[task], over_best[task] = probe_task(world, seed, model, task)
+        scores[task], over_best[task] = probe_task(world, seed, fusion, model, task)
     return {
         "trained_s": round(trained_s),
         "kept_step": result.kept,
@@ -93,16 +107,16 @@ def run(world: World, seed: int, config: ModelConfig, settings: TrainConfig) -> 
 
 
 def probe_task(
-    world: World, seed: int, model: MediaFM, task: str
+    world: World, seed: int, fusion: Fusion, model: MediaFM, task: str
 ) -> tuple[dict[str, float], dict[str, tuple[str, float, float, float]]]:
     """One task's part of what ``run`` returns."""
     count = PROBED[task]
     fitted, scored = (draw_titles(world, count, seed, first=PRETRAINED + at * count) for at in range(2))
     learn, ask = ([getattr(one, task) for one in part] for part in (fitted, scored))
-    titles = [as_title(one) for one in (*fitted, *scored)]
+    titles = [fusion.title(one) for one in (*fitted, *scored)]
     rows = feature_rows(
         titles,
-        layout_of(world).blocks,
+        fusion.layout(world).blocks,
         model,
         seed=seed,
         embed=partial(embed_titles, layer="hidden"),
@@ -166,6 +180,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--recipe", choices=RECIPES, default="modality-wise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field of any of the configs")
+    parser.add_argument("--loud", default="", metavar="MODALITY=FACTOR", help="fuse without normalisation, one louder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="add a line of JSON for each run")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such lines, and run nothing")
     arguments = parser.parse_args()
@@ -177,15 +192,18 @@ def main() -> None:
     objective = recipe.objective_with(**_of(Objective, given))
     settings = TrainConfig(objective=objective, **{**LENGTH, **_of(TrainConfig, given)})
     shape = {**SHAPE, **recipe.model, **_of(ModelConfig, given)}
-    variant = " ".join([arguments.recipe, *arguments.set])
+    loud, _, factor = arguments.loud.partition("=")
+    fusion = Fusion(loud, float(factor or 1))
+    asked = [*arguments.set, *([f"loud {arguments.loud}"] if loud else [])]
+    variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps"])
     done = _read(arguments.output)
     for seed in arguments.seeds:
         for name in arguments.world or WORLDS:
             record = {"world": name, "seed": seed, "variant": variant}
             if any(record.items() <= one.items() for one in done):
                 continue
-            config = ModelConfig(layout_of(WORLDS[name]), **shape)
-            record |= run(WORLDS[name], seed, config, replace(settings, seed=seed))
+            config = ModelConfig(fusion.layout(WORLDS[name]), **shape)
+            record |= run(WORLDS[name], seed, fusion, config, replace(settings, seed=seed))
             done.append(record)
             if arguments.output:
                 with arguments.output.open("a") as file:
