@@ -7,9 +7,9 @@
     python benchmarks/context.py --table results.jsonl
 
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
-score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/features.py``); all have the same probe. Each
-contextual row is held against the best of what needs no training or no context, with a bootstrap over titles in one
-seed, and Student's t over seeds in the table.
+score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/features.py``), of the layer ``hidden``; all
+have the same probe. Each contextual row is held against the best of what needs no training or no context, with a
+bootstrap over titles in one seed, and Student's t over seeds in the table.
 """
 
 from __future__ import annotations
@@ -193,13 +193,15 @@ def main() -> None:
     settings = TrainConfig(objective=objective, **{**LENGTH, **_of(TrainConfig, given)})
     shape = {**SHAPE, **recipe.model, **_of(ModelConfig, given)}
     loud, _, factor = arguments.loud.partition("=")
+    if loud and loud not in MODALITIES:
+        parser.error(f"--loud {arguments.loud}: the modalities are {', '.join(MODALITIES)}")
     fusion = Fusion(loud, float(factor or 1))
     asked = [*arguments.set, *([f"loud {arguments.loud}"] if loud else [])]
     variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps"])
     done = _read(arguments.output)
     for seed in arguments.seeds:
         for name in arguments.world or WORLDS:
-            record = {"world": name, "seed": seed, "variant": variant}
+            record = {"world": name, "seed": seed, "variant": variant, "settings": repr((shape, settings))}
             if any(record.items() <= one.items() for one in done):
                 continue
             config = ModelConfig(fusion.layout(WORLDS[name]), **shape)

@@ -2,7 +2,8 @@
 
 Shots of one title are alike, so titles are what is drawn. The plain percentile interval is too narrow where titles are
 few, so means have the studentised one, which measures each draw by its own standard error, and every other figure the
-bias-corrected and accelerated one (BCa), widened as Student's t is wider than the normal distribution.
+bias-corrected and accelerated one (BCa), widened as Student's t is wider than the normal distribution. Two or three
+titles can be drawn in too few ways for either, and have Student's t itself.
 
 Sources: Davison and Hinkley, Bootstrap Methods and their Application (1997), 5.2 and 5.3; for the widening, Hesterberg,
 What teachers should know about the bootstrap, The American Statistician 69 (2015), "expanded percentile".
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+FEWEST_DRAWN = 4
+"""Titles that are drawn from. Of two, every draw that has an error of its own has the same mean as all."""
 
 ENOUGH_TITLES = 30
 """Below that an interval is not to be trusted: it may hold the truth less often than it says."""
@@ -27,7 +31,7 @@ class Interval:
     """A figure and its confidence interval.
 
     Attributes:
-        low, high: NaN where a single title was measured, of which no interval can be had.
+        low, high: NaN where a single title was measured, or only one says anything: no interval can be had of it.
         level: how often such an interval holds the true value, such as 0.95.
     """
 
@@ -59,15 +63,20 @@ def interval(statistic: Statistic, draws: np.ndarray, level: float = 0.95) -> In
 
     titles = draws.shape[1]
     value = float(statistic(np.ones((1, titles)))[0])
+    if titles < 2 or not np.isfinite(value):
+        return Interval(value, np.nan, np.nan, level)
+    without = statistic(1.0 - np.eye(titles))
+    if not np.isfinite(without).all():  # one title alone makes the figure
+        return Interval(value, np.nan, np.nan, level)
+    if titles < FEWEST_DRAWN:
+        return _student(value, float(np.sqrt((titles - 1) * without.var())), titles, level)
     drawn = statistic(draws.astype(np.float64))
     drawn = drawn[np.isfinite(drawn)]
-    if titles < 2 or not len(drawn) or not np.isfinite(value):
-        return Interval(value, np.nan, np.nan, level)
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
     bias = norm.ppf(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
     widened = np.sqrt(titles / (titles - 1)) * t.ppf((1 + level) / 2, titles - 1)
     reach = bias + np.array([-widened, widened])
-    shares = norm.cdf(bias + reach / (1 - _acceleration(statistic, titles) * reach))
+    shares = norm.cdf(bias + reach / (1 - _acceleration(without) * reach))
     low, high = np.quantile(drawn, shares)
     return Interval(value, float(low), float(high), level)
 
@@ -82,12 +91,17 @@ def mean_interval(sums: np.ndarray, counts: np.ndarray, draws: np.ndarray, level
     sums, counts, weights = (np.asarray(part, np.float64) for part in (sums, counts, draws))
     titles = draws.shape[1]
     value = float(mean_of(sums, counts)(np.ones((1, titles)))[0])
-    if titles < 2 or not np.isfinite(value):
+    telling = counts != 0
+    number = int(np.count_nonzero(telling))
+    if number < 2 or not np.isfinite(value):
         return Interval(value, np.nan, np.nan, level)
     rest = sums - value * counts
+    if number < FEWEST_DRAWN:
+        _, (error,) = _ratio(rest[telling], counts[telling], np.ones((1, number)))
+        return _student(value, float(error), number, level)
     apart, errors = _ratio(rest, counts, weights)
     _, (error,) = _ratio(rest, counts, np.ones((1, titles)))
-    told = errors > 1e-9 * error  # a draw of one title again and again has no error of its own
+    told = errors > 1e-6 * error  # a draw of one title again and again has no error of its own, but of rounding
     if not told.any():
         return Interval(value, value, value, level)
     low, high = np.quantile(apart[told] / errors[told], [(1 - level) / 2, (1 + level) / 2])
@@ -134,9 +148,15 @@ def _ratio(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray) -> tuple[n
     return ratio, np.divide(error, number, out=np.zeros(len(weights)), where=there)
 
 
-def _acceleration(statistic: Statistic, titles: int) -> float:
+def _student(value: float, error: float, titles: int, level: float) -> Interval:
+    from scipy.stats import t
+
+    reach = float(t.ppf((1 + level) / 2, titles - 1)) * error
+    return Interval(value, value - reach, value + reach, level)
+
+
+def _acceleration(without: np.ndarray) -> float:
     """How the spread of the figure grows with its value, from the figure without each title in turn."""
-    without = statistic(1.0 - np.eye(titles))
-    away = np.nanmean(without) - without[np.isfinite(without)] if np.isfinite(without).any() else np.zeros(1)
+    away = without.mean() - without
     spread = float((away**2).sum())
     return float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0

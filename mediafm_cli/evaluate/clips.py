@@ -93,7 +93,8 @@ def find_clips(clips: Sequence[Clip], titles: Mapping[str, Path], source: Path) 
     for number, clip in enumerate(clips):
         named = sorted(owners.get(clip.title, ()))
         if not named:
-            why = f"None of the {len(titles)} stores has this id or name."
+            none = f"None of the {len(titles)} stores has" if len(titles) > 1 else "The store does not have"
+            why = f"{none} this id or name."
             raise _fault(source, clip.line, f"there is no title {clip.title!r}", why)
         if len(named) > 1:
             raise _fault(source, clip.line, f"{clip.title!r} can be {' or '.join(map(str, named))}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from mediafm_cli.evaluate.clips import Overlap, pool_clip, pool_shots
 from mediafm_cli.evaluate.neighbours import window_means
+from mediafm_cli.evaluate.predictors import shuffled_order
 from mediafm_cli.model.context import Embedding, embed_titles
 from mediafm_cli.model.title import Block, Title
 from mediafm_cli.model.transformer import MediaFM
@@ -103,7 +104,7 @@ def _isolated(model: MediaFM, title: Title, overlaps: Sequence[Overlap], embed: 
 
 def _shuffled(model: MediaFM, titles: Sequence[Title], seed: int, embed: Embed) -> Iterator[np.ndarray]:
     """The shots in their own order, each from a run in which the shots changed places; the times stay in theirs."""
-    orders = [np.random.default_rng([seed, *title.title_id.encode()]).permutation(len(title)) for title in titles]
+    orders = [shuffled_order(title, seed) for title in titles]
     mixed = (
         replace(title, vectors=title.vectors[order], present=title.present[order])
         for title, order in zip(titles, orders, strict=True)

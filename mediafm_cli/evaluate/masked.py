@@ -161,8 +161,13 @@ def chance(folds: Sequence[Fold]) -> tuple[float | None, float | None]:
 
 
 def skill(tally: Tally, baseline: Tally) -> Tally:
-    """Share of the baseline's cosine distance that is gone: 1 is perfect, 0 as good as the baseline, below 0 worse."""
-    return Tally(tally.sums - baseline.sums, baseline.counts - baseline.sums)
+    """Share of the baseline's cosine distance that is gone: 1 is perfect, 0 as good as the baseline, below 0 worse.
+
+    A title in which the baseline is exact up to rounding has no distance, and counts for nothing.
+    """
+    distance = baseline.counts - baseline.sums
+    far = distance > TIE * baseline.counts
+    return Tally(np.where(far, tally.sums - baseline.sums, 0.0), np.where(far, distance, 0.0))
 
 
 def _folds(title: Title, generator: np.random.Generator) -> Iterator[Fold]:

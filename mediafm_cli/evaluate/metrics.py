@@ -18,7 +18,7 @@ RATIO = 3.0
 """Negatives to one positive in retrieval, as MediaFM reports it."""
 
 CELLS = 4_000_000
-"""Of a table of ranks and titles that is in memory at once."""
+"""Of a table of ranks and titles, or of ranks and weightings, that is in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def weighted_average_precision(
     total, found_before = np.zeros(len(weights)), np.zeros(len(weights))
     found_in, missed_in = np.zeros(count), np.zeros(count)  # of each title, above the part at hand
     start = 0
-    for some in np.array_split(ends, -(-len(ends) * count // CELLS) or 1):
+    for some in np.array_split(ends, -(-len(ends) * max(count, len(weights)) // CELLS) or 1):
         if not len(some):
             continue
         part = slice(start, some[-1] + 1)

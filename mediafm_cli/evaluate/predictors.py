@@ -65,12 +65,17 @@ def shuffled_predictor(name: str, model: MediaFM, seed: int) -> Predictor:
     """The transformer, shown the shots of the title in another order, at the times and places that there are."""
 
     def predict(title: Title, hidden: np.ndarray) -> np.ndarray:
-        order = np.random.default_rng([seed, *title.title_id.encode()]).permutation(len(title))
+        order = shuffled_order(title, seed)
         mixed = replace(title, vectors=np.asarray(title.vectors)[order], present=title.present[order])
         found = predict_hidden(model, mixed, hidden[order])  # [k, D], in the other order
         return found[np.argsort(order[hidden[order]])]
 
     return Predictor(name, predict)
+
+
+def shuffled_order(title: Title, seed: int) -> np.ndarray:
+    """The shots in another order, int64 [n]: drawn apart from what is hidden, which would come to stand in a row."""
+    return np.random.default_rng([seed, *b"shuffled ", *title.title_id.encode()]).permutation(len(title))
 
 
 def isolated_predictor(name: str, model: MediaFM) -> Predictor:

@@ -17,7 +17,7 @@ from mediafm_cli.evaluate.metrics import RATIO, Arrays, kendall_by_title, macro_
 Task = Literal["multilabel", "multiclass", "ranking", "retrieval"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
-STRENGTHS = (0.001, 0.01, 0.1)
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """Of logistic regression: scikit-learn's C, from the strongest penalty to the weakest."""
 
 PENALTIES = (10_000.0, 1000.0, 100.0, 10.0)

@@ -129,7 +129,8 @@ def _figure(interval: Interval | None, is_best: bool) -> str:
 def _difference(interval: Interval | None) -> str:
     if interval is None:
         return ""
-    return f"{between(interval, '+')}{', includes 0' if interval.includes_zero else ' ' * 12}"
+    includes_zero = interval.includes_zero and math.isfinite(interval.low)  # of a single title there is no interval
+    return f"{between(interval, '+')}{', includes 0' if includes_zero else ' ' * 12}"
 
 
 def _legend(ablation: Ablation) -> Iterator[str]:
@@ -147,6 +148,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     if ablation.retrained:
         yield "mean cosine: over the modalities, of those that a variant could learn to predict."
         yield f"Variants were trained like the {REFERENCE}, on the model's training titles, none of which is measured."
+        yield "Their intervals are over titles alone; how far training itself varies, several --seeds show: by seed."
     if ablation.probed:
         yield from _probe_legend(ablation.probed)
     yield "energy: share of each modality in the squared length of the vectors that the model is shown."

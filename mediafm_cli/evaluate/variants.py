@@ -33,7 +33,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 """Options whose values are compared, by the names of the fields. The one that the model has is the reference."""
 
 MASKS = (0.0, 0.2, 0.5)
-"""Shares of the shots that are hidden whole. With none, no modality is hidden either, and what is visible is asked."""
+"""Shares of the shots that are hidden whole. With none, no modality is hidden either, and what is visible is asked:
+still a shot of each sequence is hidden (``draw_masks``), so that there is something to validate by."""
 
 LOUD = 10
 FIXED = frozenset({"layout", "objective", "seed", "checkpoint_every", "keep_last"})

@@ -13,7 +13,7 @@ from mediafm_cli.media.container import MICROSECONDS
 from mediafm_cli.media.subtitles import read_dialogues
 
 _VALID, _KIND = 0b100, 0b011  # bits of the first byte of a triplet
-_FIRST_FIELD, _SECOND_FIELD = 0, 1
+_FIRST_FIELD = 0
 _ERASE = b"\xfc\x94\x2c"  # "erase displayed memory" in the first field
 _SAME_MOMENT_S = 0.01
 
@@ -23,7 +23,6 @@ class ClosedCaptions:
 
     Attributes:
         timed: (start_s, end_s, text) of the captions that have ended. Of ones that roll up, what is new in each.
-        is_carried: whether any were sent: these, or ones of CEA-708, which are not decoded.
 
     Source:
         ANSI/CTA-608-E; ATSC A/53 part 4 table 6.9 for the triplets: flags and two bytes of content.
@@ -31,7 +30,6 @@ class ClosedCaptions:
 
     def __init__(self) -> None:
         self.timed: list[tuple[float, float, str]] = []
-        self.is_carried = False
         self._decoder = cast("SubtitleCodecContext", CodecContext.create("cc_dec", "r"))
         self._decoder.options = {"pkt_timebase": f"1/{MICROSECONDS}"}
         self._before: tuple[float, list[str]] = (0.0, [])  # end and lines of the last one
@@ -40,12 +38,8 @@ class ClosedCaptions:
         """Decode what belongs to a time, in seconds from the start of the title; times do not decrease."""
         for at in range(0, len(triplets) - 2, 3):
             triplet = triplets[at : at + 3]
-            kind = triplet[0] & _KIND
-            if not triplet[0] & _VALID or kind == _SECOND_FIELD or not (triplet[1] | triplet[2]) & 0x7F:
-                continue  # other languages and programme data, or nothing
-            self.is_carried = True
-            if kind == _FIRST_FIELD:
-                self._decode(time_s, triplet)
+            if triplet[0] & _VALID and triplet[0] & _KIND == _FIRST_FIELD and (triplet[1] | triplet[2]) & 0x7F:
+                self._decode(time_s, triplet)  # the rest: other languages and programme data, CEA-708, or nothing
 
     def end(self, time_s: float) -> None:
         """End the caption that is still shown at the end of the title."""

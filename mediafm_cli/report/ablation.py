@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.evaluate.results import SCHEMA
+from mediafm_cli.evaluate.results import RETRAINED, SCHEMA
 
 RESULTS = "results.json"
 _MAX_BYTES = 64 << 20
@@ -29,7 +29,7 @@ class Bar:
     """One figure and, where it is known, its interval.
 
     Attributes:
-        trained: it is of a model that was trained. ``best``: the best of those that were not.
+        trained: it is no baseline. ``best``: the best baseline, which needs no training, or no context.
     """
 
     name: str
@@ -92,7 +92,9 @@ def _charts(record: Mapping[str, Any]) -> Iterator[BarChart]:
     for part, heading in _PARTS.items():
         rows = record.get(part) or ()
         measures = list(dict.fromkeys(measure for row in rows for measure in _measures(row)))
-        chosen = [measure for measure in _PREFERRED if measure in measures] or measures[:2]
+        # A variant that lacks a modality has no cosine of the whole vector.
+        preferred = RETRAINED if RETRAINED[0] in measures else _PREFERRED
+        chosen = [measure for measure in preferred if measure in measures] or measures[:2]
         for measure in chosen:
             bars = [bar for row in rows if (bar := _bar(row, measure)) is not None]
             yield _chart(heading, measure, _with_best(bars, rows, record.get("best") or {}, measure))

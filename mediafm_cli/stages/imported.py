@@ -155,7 +155,7 @@ def _blame(folder: Path) -> Iterator[None]:
         yield
     except MediafmError:
         raise
-    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError, NotImplementedError) as error:
         detail = " ".join(str(error).split())[:200]
         hint = "Export the stores again, or restore the folder from a copy."
         raise StoreError(

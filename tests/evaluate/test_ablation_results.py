@@ -106,6 +106,10 @@ def said(ablation: Ablation) -> str:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
+def test_of_a_single_title_no_difference_is_said_to_include_zero() -> None:
+    assert "includes 0" not in said(single_title())
+
+
 def test_a_figure_has_the_larger_half_of_its_interval_and_the_best_baseline_its_mark() -> None:
     lines = table(ABLATION).splitlines()
 
@@ -174,6 +178,11 @@ def test_what_was_retrained_is_shown_beside_the_reference_and_by_seed() -> None:
                             "-0.080", "-0.120", "2%", "98%"]  # fmt: skip
     assert "mean cosine, over reference" in table(RETRAINED)
     assert "none of which is measured" in said(RETRAINED)
+
+
+def test_intervals_of_what_was_retrained_are_said_to_be_over_titles_alone() -> None:
+    assert "Their intervals are over titles alone" in table(RETRAINED)
+    assert "over titles alone" not in table(ABLATION)
 
 
 def test_probes_are_shown_with_what_they_were_asked() -> None:

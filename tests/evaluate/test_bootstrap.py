@@ -149,6 +149,31 @@ def test_a_single_title_has_no_interval_and_shows_nothing_of_the_sign() -> None:
         assert found.includes_zero
 
 
+@pytest.mark.parametrize("of", [mean_interval, general])
+@pytest.mark.parametrize("titles", [2, 3])
+def test_two_or_three_titles_have_the_interval_of_students_t(
+    of: Callable[[np.ndarray, np.ndarray, np.ndarray], Interval], titles: int
+) -> None:
+    means = np.array([0.1, 0.5, 0.2])[:titles]
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+
+    found = of(4 * means, np.full(titles, 4), draw_counts(titles))
+
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.includes_zero
+
+
+@pytest.mark.parametrize("of", [mean_interval, general])
+def test_what_one_title_alone_says_has_no_interval(
+    of: Callable[[np.ndarray, np.ndarray, np.ndarray], Interval],
+) -> None:
+    found = of(np.array([0.0, 3.0, 0.0, 0.0, 0.0]), np.array([0, 6, 0, 0, 0]), draw_counts(5))
+
+    assert found.value == 0.5
+    assert np.isnan([found.low, found.high]).all()
+    assert found.includes_zero
+
+
 def test_draws_that_leave_the_figure_undefined_are_left_out() -> None:
     sums, counts = np.array([0.0, 0.0, 3.0, 4.0, 5.0]), np.array([0, 0, 3, 3, 3])
 

@@ -112,6 +112,11 @@ def test_a_clip_that_is_in_no_title_is_refused_with_its_line(clip: Clip, why: st
         find_clips([Clip(2, "one", 0, 1), clip], require_unique(stores), Path("clips.csv"))
 
 
+def test_a_single_store_that_has_not_the_title_is_no_none_of_the_1_stores(stores: list[Path]) -> None:
+    with pytest.raises(UsageError, match=r"there is no title 'three'\. The store does not have this id or name\."):
+        find_clips([Clip(2, "three", 0, 1)], require_unique(stores[:1]), Path("clips.csv"))
+
+
 def test_a_name_that_two_titles_answer_to_is_refused(stores: list[Path], tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     other = make_store(tmp_path / "more", "film", 4)

@@ -12,6 +12,7 @@ from made_titles import BLOCKS, LAYOUT, make_title
 from mediafm_cli.evaluate.clips import Overlap
 from mediafm_cli.evaluate.features import FeatureRow, feature_rows
 from mediafm_cli.evaluate.neighbours import window_means
+from mediafm_cli.evaluate.predictors import shuffled_order
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.context import embed_title, embed_titles
 from mediafm_cli.model.title import Title
@@ -109,7 +110,7 @@ def test_shuffled_shots_keep_their_row_and_lose_their_neighbours(
 ) -> None:
     shuffled, in_context = rows["shuffled"].vectors[0], rows["trained, in context"].vectors[0]
     title = titles[0]
-    order = np.random.default_rng([3, *title.title_id.encode()]).permutation(len(title))
+    order = shuffled_order(title, 3)
     mixed = replace(title, vectors=title.vectors[order], present=title.present[order])
 
     assert np.abs(shuffled - in_context).max() > 1e-4

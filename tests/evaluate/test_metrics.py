@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -102,6 +104,21 @@ def test_weighted_average_precision_is_scikit_learns_with_ties(
     found = weighted_average_precision(hits, scores, titles, weights, ratio)
 
     np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_the_memory_of_many_draws_of_many_shots_is_bounded() -> None:
+    draws = np.random.default_rng(5)
+    hits, scores = draws.random(40_000) < 0.5, draws.random(40_000)
+    titles, weights = draws.integers(4, size=40_000), draw_counts(4, 1000).astype(float)
+
+    tracemalloc.start()
+    found = weighted_average_precision(hits, scores, titles, weights)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 12 * 8 * metrics.CELLS
+    drawn = np.repeat(np.arange(40_000), weights[0, titles].astype(int))
+    assert found[0] == pytest.approx(average_precision_score(hits[drawn], scores[drawn]))
 
 
 def test_no_hit_among_the_drawn_titles_is_undefined() -> None:

@@ -10,6 +10,7 @@ import torch
 from made_titles import BLOCKS, LAYOUT, make_title
 
 from mediafm_cli.evaluate.interventions import without
+from mediafm_cli.evaluate.masked import make_folds
 from mediafm_cli.evaluate.predictors import (
     Predictor,
     flat_predictors,
@@ -17,6 +18,7 @@ from mediafm_cli.evaluate.predictors import (
     mean_predictor,
     model_predictor,
     predict_hidden,
+    shuffled_order,
     shuffled_predictor,
     window_predictor,
 )
@@ -195,6 +197,15 @@ def test_shuffled_shots_are_predicted_from_the_same_shots_in_another_order() -> 
     np.testing.assert_array_equal(masked, hidden[order])
     # The spy says what is at the place of each hidden shot: each prediction is given to the shot it was made for.
     np.testing.assert_array_equal(found, title.vectors[hidden])
+
+
+def test_what_is_hidden_together_does_not_come_to_stand_in_a_row_when_shots_are_shuffled() -> None:
+    title = make_title(100, 1)
+
+    moved = [fold.hidden[shuffled_order(title, 0)] for fold in make_folds([title], 0)]
+
+    runs = [int(np.diff(np.flatnonzero(np.diff([False, *hidden, False]))[::2]).size) + 1 for hidden in moved]
+    assert min(runs) > 8  # of 20 shots that are hidden
 
 
 def test_an_isolated_shot_is_predicted_from_global_alone() -> None:

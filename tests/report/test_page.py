@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from made_reports import make_report, make_title
 
+from mediafm_cli.report.ablation import AblationSummary, Bar, BarChart
 from mediafm_cli.report.page import format_clock, render_page
 from mediafm_cli.report.title import Caption
 
@@ -111,6 +112,16 @@ def test_shots_that_are_not_shown_are_counted() -> None:
 
     assert "<small>of 1,500</small>" in html
     assert "the first ones are shown" in html
+
+
+def test_the_best_baseline_is_not_said_to_be_untrained() -> None:
+    bars = (Bar("trained, shots shuffled", 0.5, None, None, False, True), Bar("trained", 0.6, None, None, True))
+    ablation = AblationSummary((BarChart("Predicting hidden shots", "cosine", 0, 1, bars),), "2 titles")
+
+    html = render_page(make_report(), ablation)
+
+    assert "trained, shots shuffled <small>best baseline</small>" in html
+    assert "the best row that needs no training, or no context." in html
 
 
 def test_a_title_of_one_shot_is_shown() -> None:

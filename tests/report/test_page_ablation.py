@@ -91,6 +91,19 @@ def test_rows_of_a_kind_are_charts_of_their_own(tmp_path: Path) -> None:
     ]
 
 
+def test_variants_without_a_modality_are_among_the_retrained(tmp_path: Path) -> None:
+    both = {"mean cosine": cell(0.5, None, None), "cosine": cell(0.4, None, None)}
+    retrained = [
+        {"name": "reference", "kind": "retrained", "scores": None, "cells": both},
+        {"name": "without-audio", "kind": "retrained", "scores": None, "cells": {"mean cosine": both["mean cosine"]}},
+    ]
+
+    charts = read_ablation(write(tmp_path, {**WITH_INTERVALS, "retrained": retrained})).charts
+
+    (chart,) = [chart for chart in charts if chart.part == "Retrained for comparison"]
+    assert (chart.measure, [bar.name for bar in chart.bars]) == ("mean cosine", ["reference", "without-audio"])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

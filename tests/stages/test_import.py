@@ -215,6 +215,7 @@ def test_what_was_changed_on_the_way_is_refused(stores: list[Path], tmp_path: Pa
         ("shots.jsonl", '"encodings.faces.done": true', '"encodings.faces.done": 1'),
         ("shots.jsonl", '"title": "all"', '"title": "none"'),
         ("shots.jsonl", '"shot": 5', '"shot": 5}'),
+        pytest.param("shots.jsonl", '"shot": 5', f'"shot": {100_000 * "["}', id="nested without end"),
     ],
 )
 def test_an_index_that_was_damaged_is_refused(
