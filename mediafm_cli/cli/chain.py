@@ -107,8 +107,12 @@ def run_chain(
         training = TrainConfig(max_steps=settings.max_steps, seed=settings.seed)
         started = settings.model.exists() and not overwrite
         engine = EngineChoice(settings.device)
+        again = "the same command goes on" if not overwrite else "the same command without --overwrite goes on"
         if not train(
-            paths, settings.model, training, ModelChoice(), engine, steps, resume=started, overwrite=overwrite
+            *(paths, settings.model, training, ModelChoice(), engine, steps),
+            resume=started,
+            overwrite=overwrite,
+            again=again,
         ):
             raise typer.Exit(TERMINATED)
     else:

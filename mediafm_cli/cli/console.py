@@ -109,7 +109,7 @@ class Console:
         started = time.monotonic()
 
         def watch(progress: Progress) -> None:
-            rate = progress.done / max(time.monotonic() - started, 1e-9)
+            rate = (progress.done - progress.before) / max(time.monotonic() - started, 1e-9)
             shown = f"{progress.done:.0f} {progress.unit}, {rate:.0f}/s"
             self._bars.update(task, completed=progress.done, total=progress.total, rate=shown)
 
@@ -145,7 +145,7 @@ class Console:
             if now - last < PLAIN_EVERY_S:
                 return
             last = now
-            rate = progress.done / (now - started)
+            rate = (progress.done - progress.before) / (now - started)
             of = f" of {progress.total:.0f}" if progress.total else ""
             left = f", {(progress.total - progress.done) / rate:.0f} s left" if progress.total and rate else ""
             self.say(f"{label}: {progress.done:.0f}{of} {progress.unit}, {rate:.1f}/s{left}")

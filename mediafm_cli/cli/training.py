@@ -80,11 +80,13 @@ def train(
     overwrite: bool = False,
     dry_run: bool = False,
     tensorboard: bool = False,
+    again: str = "the same command with --resume goes on",
 ) -> bool:
     """Pretrain on ``stores`` and leave the model in ``folder``. Of several processes, the first one speaks.
 
     Args:
         tensorboard: also write the curves into the folder for TensorBoard.
+        again: what is said of going on when the run is cut off.
 
     Returns:
         Whether the run came to its end. SIGTERM leaves checkpoints only.
@@ -146,16 +148,14 @@ def train(
                 progress=watch,
             )
         except KeyboardInterrupt:
-            console.say(f"pretrain {folder}: interrupted; the same command with --resume goes on")
+            console.say(f"pretrain {folder}: interrupted; {again}")
             raise typer.Exit(INTERRUPTED) from None
         except MediafmError as error:
             if os.environ.get("LOCAL_RANK", "0") != "0" and not isinstance(error, PeerError | UsageError):
                 Console().fail(error)  # only this process has it
             raise
     if result.kept is None:
-        console.say(
-            f"pretrain {folder}: stopped after {counted(result.steps, 'step')}; the same command with --resume goes on"
-        )
+        console.say(f"pretrain {folder}: stopped after {counted(result.steps, 'step')}; {again}")
     elif result.resumed_from == result.steps:
         console.say(f"pretrain {folder}: unchanged: step {result.steps} is done already")
     else:

@@ -46,9 +46,12 @@ def _lines(console: Console) -> Iterator[Watch]:
     from mediafm_cli.stages.outcome import Progress
 
     with console.progress("pretrain") as progress:
+        before: int | None = None
 
         def watch(metrics: Metrics) -> None:
-            progress(Progress(metrics.step, metrics.steps, "steps"))
+            nonlocal before
+            before = metrics.step - 1 if before is None else before
+            progress(Progress(metrics.step, metrics.steps, "steps", before))
             if metrics.validation:
                 found = metrics.validation
                 cosines = ", ".join(f"{name} {cosine:.3f}" for name, cosine in found.cosine.items())

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mediafm_cli.device import Precision
-from mediafm_cli.errors import StaleError, UsageError, command
+from mediafm_cli.errors import StaleError, UsageError, command, counted
 from mediafm_cli.model.config import Layer
 from mediafm_cli.model.context import BATCH_SHOTS, embed_titles, find_window
 from mediafm_cli.model.context import Embedding as InContext
@@ -179,9 +179,9 @@ def _open(path: Path, made: _Made, overwrite: bool, dry_run: bool) -> _Opened | 
         if made.place in store and not overwrite:
             wanted = (made.fingerprint, made.layer, made.window, made.overlap)
             _require_same(store, store.embedding(name), wanted, made_from, name)
-            return Outcome(path, "unchanged", f"{len(title)} shots are embedded already")
+            return Outcome(path, "unchanged", f"{counted(len(title), 'shot')} embedded already")
     if dry_run:
-        return Outcome(path, "planned", f"{len(title)} shots would be embedded as {name}")
+        return Outcome(path, "planned", f"{counted(len(title), 'shot')} would be embedded as {name}")
     return _Opened(path, title.load(), made_from)
 
 
@@ -205,7 +205,7 @@ def _commit(opened: _Opened, found: InContext, made: _Made) -> Outcome:
 
     update_store(path, put)
     n, width = found.shots.shape
-    return Outcome(path, "written", f"{n} shots, {width} numbers each, and {len(found.title)} for the title")
+    return Outcome(path, "written", f"{counted(n, 'shot')}, {width} numbers each, and {len(found.title)} for the title")
 
 
 def _require_same(

@@ -89,7 +89,7 @@ def encode_title(
     encoding = there or blank
     if encoding.complete:
         return Outcome(path, "unchanged", f"{settings.modality} is complete already")
-    left = int((~encoding.done).sum())
+    before = int(encoding.done.sum())
     digest = to_raw(place, there).sha256() if there else None
     commit_every_s = host.encoder.commit_every_s if settings.commit_every_s is None else settings.commit_every_s
     with gather_material(path, source, shots, settings.modality, host.encoder.needs, settings.media) as material:
@@ -100,7 +100,7 @@ def encode_title(
         last = time.monotonic()
         for rows in _encode_rows(material, host, encoding, settings.batch_size or host.encoder.batch_size):
             encoding.done[rows] = True
-            progress(Progress(int(encoding.done.sum()), len(encoding.done), "shots"))
+            progress(Progress(int(encoding.done.sum()), len(encoding.done), "shots", before))
             if not encoding.done.all() and time.monotonic() - last >= commit_every_s:
                 digest = _commit(path, place, encoding, digest, overwrite)
                 last = time.monotonic()
@@ -108,7 +108,7 @@ def encode_title(
     _commit(path, place, encoding, digest, overwrite)
     found = int(encoding.present.sum())
     unit = "row" if settings.modality == METADATA else "shots"
-    resumed = f", {len(encoding.done) - left} from before" if left < len(encoding.done) else ""
+    resumed = f", {before} from before" if before else ""
     summary = f"{settings.modality}: {found} of {len(encoding.done)} {unit} present, {host.dim} numbers{resumed}"
     return Outcome(path, "written", summary)
 

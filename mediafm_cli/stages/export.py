@@ -125,7 +125,8 @@ def _plan(paths: Sequence[Path], what: What) -> dict[Column, tuple[int, ...]]:
                     spaces.setdefault(place, OneSpace(place)).admit(path, group)
                 shapes.update({column: column.rows(group).shape[1:] for column in columns_of(place)})
     if what not in ("all", "shots") and not any(place.split("/")[0] == what for place in spaces):
-        raise StoreError(f"There are no {what} to export.", f"None of the {len(paths)} stores has them.")
+        why = f"None of the {len(paths)} stores has them." if len(paths) > 1 else f"{paths[0]} has none."
+        raise StoreError(f"There are no {what} to export.", why)
     order = [kind.place for kind in KINDS]
     return dict(sorted(shapes.items(), key=lambda item: (order.index(item[0].place.split("/")[0]), item[0].place)))
 

@@ -29,11 +29,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one title has come, in ``unit``; ``total`` is None where it is not known."""
+    """How far one title has come, in ``unit``; ``total`` is None where it is not known.
+
+    ``before`` of it was done already when this run began, and says nothing of its pace.
+    """
 
     done: float
     total: float | None
     unit: str
+    before: float = 0.0
 
 
 OnProgress = Callable[[Progress], None]

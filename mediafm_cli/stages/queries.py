@@ -20,7 +20,9 @@ from mediafm_cli.stages.host import EncoderHost, make_host
 from mediafm_cli.store.read import open_store
 from mediafm_cli.store.schema import Encoding
 
-ANOTHER = "Encode the video with one that has: mediafm encode STORES --modality video --encoder video.open-clip"
+ANOTHER = (
+    "Encode the video with one that has: mediafm encode STORES --modality video --encoder video.open-clip --overwrite"
+)
 
 
 def read_encoding(store: Path, place: str) -> Encoding:
@@ -95,9 +97,9 @@ def encode_text(host: EncoderHost, text: str) -> np.ndarray:
     host.load()
     with blame(host.described, "on the sentence"):
         vectors = encoder.encode_texts([text])
-    if vectors.shape != (1, host.dim) or not np.isfinite(vectors).all():
+    if vectors.shape != (1, host.dim) or not np.isfinite(vectors).all() or not vectors.any():
         what = f"{host.described} gave {list(vectors.shape)} for a sentence."
-        raise PluginError(what, f"A text tower gives finite [1, {host.dim}].")
+        raise PluginError(what, f"A text tower gives finite [1, {host.dim}], and not all zero.")
     return vectors[0]
 
 
@@ -108,7 +110,7 @@ def read_image(path: Path, max_side: int | None) -> np.ndarray:
         MediaError: it cannot be read, or is too large.
     """
     from av.video.frame import VideoFrame
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     from mediafm_cli.media.container import MAX_PIXELS
     from mediafm_cli.media.display import Display, Picture
@@ -120,6 +122,8 @@ def read_image(path: Path, max_side: int | None) -> np.ndarray:
                     f"{path} has {image.width} × {image.height} pixels.", f"At most {MAX_PIXELS:,} are read."
                 )
             rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise MediaError(f"{path} cannot be read as a picture.", "It is of no kind that is known.") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         why = f"{getattr(error, 'strerror', None) or error}."
         raise MediaError(f"{path} cannot be read as a picture.", why) from error

@@ -114,7 +114,7 @@ def choose_place(titles: Titles, named: str | None, *, default: str | None = Non
             raise UsageError(f"--in {named} has no vectors of shots.", "Metadata is of the title as a whole.")
         names = [FLAT if place == FUSED else place.partition("/")[2] for place in searchable]
         known = ", ".join(name for name in dict.fromkeys(names) if name != METADATA) or "none"
-        raise UsageError(f"None of the {len(titles.ids)} stores has vectors called {named!r}.", f"There are: {known}.")
+        raise UsageError(f"{_none_has(titles)} vectors called {named!r}.", f"There are: {known}.")
     return fitting[0]
 
 
@@ -233,8 +233,13 @@ def _find_title(titles: Titles, title: str) -> Path:
     named = sorted(owners.get(title, ()))
     if not named:
         close = difflib.get_close_matches(title, owners, n=1)
-        why = f"None of the {len(titles.ids)} stores has this id or name."
+        why = f"{_none_has(titles)} this id or name."
         raise UsageError(f"There is no title {title!r}.", why, f"Did you mean {close[0]!r}?" if close else "")
     if len(named) > 1:
         raise UsageError(f"{title!r} can be {' or '.join(map(str, named))}.", hint="Name its title id, or its store.")
     return named[0]
+
+
+def _none_has(titles: Titles) -> str:
+    several = len(titles.ids) > 1
+    return f"None of the {len(titles.ids)} stores has" if several else "The store does not have"

@@ -105,6 +105,18 @@ def test_options_that_do_not_go_together_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
+    mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr("mediafm_cli.evaluate.ablate.run_ablation", lambda *_, **__: pytest.fail("measured"))
+
+    typed = mediafm("ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out")
+
+    assert typed.code == 2
+    assert f"error: {tmp_path / 'out'} is a file." in typed.err
+
+
 def test_two_folders_of_one_name_cannot_both_be_swapped_in(
     mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path
 ) -> None:

@@ -71,6 +71,29 @@ def test_run_again_changes_nothing_and_says_so(ran: Path, mediafm: Mediafm, medi
     assert read_files(ran) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "how"), [((), "the same command goes on"), (("--overwrite",), "the same command without --overwrite")]
+)
+def test_run_that_is_interrupted_in_training_names_no_option_that_it_has_not(
+    words: tuple[str, ...],
+    how: str,
+    mediafm: Mediafm,
+    media_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mediafm_cli.train.loop.pretrain", interrupt)
+
+    typed = mediafm("run", media_folder, "-o", tmp_path / "ran", "--preset", "offline", *words)
+
+    assert typed.code == 130
+    assert f"pretrain {tmp_path}/ran/model: interrupted; {how}" in typed.err
+    assert "--resume" not in typed.err
+
+
 def test_a_dry_run_of_each_stage_changes_nothing(
     mediafm: Mediafm, films: list[SyntheticTitle], stores: list[Path], model_folder: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +151,20 @@ def test_the_demo_makes_everything_it_names_and_can_be_run_again(mediafm: Mediaf
     assert second.out == first.out
     assert read_files(tmp_path / "demo" / "stores") == made
     assert "by chance" in first.out
+
+
+def test_a_title_of_one_shot_is_counted_as_one(mediafm: Mediafm, media_folder: Path, tmp_path: Path) -> None:
+    film = sorted(media_folder.glob("*.mp4"))[0]
+    mediafm("segment", film, "-o", tmp_path, "--segmenter", "fixed", "--opt", "every_s=600")
+    mediafm("encode", tmp_path, "--modality", "audio", "--preset", "offline")
+    mediafm("fuse", tmp_path)
+    mediafm(
+        "pretrain", tmp_path, "-o", tmp_path / "model", "--max-steps", 1, "--hidden", 16, "--layers", 1, "--heads", 1
+    )
+
+    embedded = mediafm("embed", tmp_path, "--model", tmp_path / "model")
+
+    assert ": written: 1 shot, " in embedded.err
 
 
 def test_run_demuxes_each_film_once(

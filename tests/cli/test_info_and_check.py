@@ -142,3 +142,11 @@ def test_a_folder_of_films_that_is_not_there_is_refused(mediafm: Mediafm, stores
 
         assert (typed.code, typed.out) == (2, "")
         assert f"There is no folder {tmp_path / 'clips.awa'}." in " ".join(typed.err.split())
+
+
+def test_check_counts_one_store_as_one(mediafm: Mediafm, stores: list[Path]) -> None:
+    cut_short(stores[0])
+
+    typed = mediafm("check", stores[0])
+
+    assert "error: 1 of 1 store is not valid." in typed.err

@@ -22,6 +22,10 @@ def test_stdout_is_the_path_of_the_page(
     assert "report: 3 titles, 18 shots, 18 pictures, " in typed.err
 
 
+def test_a_single_title_is_no_1_titles(mediafm: Mediafm, stores: list[Path], tmp_path: Path) -> None:
+    assert "report: 1 title, 6 shots, " in mediafm("report", stores[0], "-o", tmp_path / "film.html").err
+
+
 def test_a_file_can_be_named(mediafm: Mediafm, stores: list[Path], tmp_path: Path) -> None:
     typed = mediafm("report", stores[0], "-o", tmp_path / "film.html", "-q")
 

@@ -35,7 +35,7 @@ def test_the_nearest_shots_are_a_table(mediafm: Mediafm, folder: Path) -> None:
     done = mediafm("search", folder, "--like", "a:1", "--in", "text")
 
     assert done.code == 0
-    assert done.err.strip() == "search: 1 shots of 2 titles, in encodings/text"
+    assert done.err.strip() == "search: 1 shot of 2 titles, in encodings/text"
     header, row = done.out.splitlines()
     assert header.split() == ["title", "shot", "from", "to", "cosine", "caption"]
     with open_store(folder / "a.h5") as one, open_store(folder / "b.h5") as two:
@@ -113,3 +113,11 @@ def test_what_cannot_be_asked_is_told(words: tuple[str, ...], told: str, mediafm
     assert done.code == 2
     assert f"error: {told}" in done.err
     assert done.out == ""
+
+
+def test_a_single_store_is_no_none_of_the_1_stores(mediafm: Mediafm, folder: Path) -> None:
+    title = mediafm("search", folder / "a.h5", "--like", "d:1")
+    vectors = mediafm("search", folder / "a.h5", "--like", "a:1", "--in", "audio")
+
+    assert "The store does not have this id or name." in title.err
+    assert "error: The store does not have vectors called 'audio'." in vectors.err

@@ -51,6 +51,21 @@ def curve(folder: Path, name: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars(name)]
 
 
+def test_the_pace_of_a_run_that_goes_on_is_of_its_own_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 10.0, 20.0])
+    monkeypatch.setattr("mediafm_cli.cli.console.time.monotonic", lambda: next(now))
+    with view(Console()) as watch:
+        watch(replace(STEP, step=901))
+        watch(replace(STEP, step=910))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "pretrain: 901 of 1000 steps, 0.1/s, 990 s left",
+        "pretrain: 910 of 1000 steps, 0.5/s, 180 s left",
+    ]
+
+
 def test_a_terminal_of_80_columns_shows_all_of_a_run() -> None:
     shown = LiveView()
     shown.watch(replace(STEP, validation=HELD_OUT))

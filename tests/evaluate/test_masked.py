@@ -251,7 +251,7 @@ def test_chance_is_what_random_guesses_reach() -> None:
 
 @pytest.mark.parametrize(
     ("cosine", "baseline", "expected"),
-    [(1.0, 0.3, 1.0), (0.3, 0.3, 0.0), (0.65, 0.3, 0.5), (0.1, 0.55, -1.0), (0.2, 1.0, None)],
+    [(1.0, 0.3, 1.0), (0.3, 0.3, 0.0), (0.65, 0.3, 0.5), (0.1, 0.55, -1.0), (0.2, 1.0, None), (0.2, 1 - 2**-53, None)],
 )
 def test_skill_is_the_share_of_the_baselines_distance_that_is_gone(
     cosine: float, baseline: float, expected: float | None

@@ -261,7 +261,7 @@ def test_two_stores_of_one_name_are_refused(stores: list[Path], tmp_path: Path) 
 def test_vectors_that_no_store_has_are_told(stores: list[Path], tmp_path: Path) -> None:
     update_store(stores[0], lambda contents: contents.without({"embeddings/model"}))
 
-    with pytest.raises(StoreError, match="There are no embeddings to export"):
+    with pytest.raises(StoreError, match=rf"There are no embeddings to export\. {stores[0]} has none\."):
         export_stores(stores[:1], tmp_path / "out", "npy", "embeddings")
 
 

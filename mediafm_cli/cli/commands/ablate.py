@@ -72,6 +72,8 @@ def ablate(
     if (labels is None) != (task is None):
         given, other = ("--labels", "--task") if labels else ("--task", "--labels")
         raise UsageError(f"{given} was given without {other}.", hint="A probe needs both; see mediafm probe --help.")
+    if output.is_file():
+        raise UsageError(f"{output} is a file.", hint="Name a folder for the results with -o.")
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     swaps = _find_swaps(swap_stores)
     from mediafm_cli.device import find_device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs, require_folder
-from mediafm_cli.errors import StoreError
+from mediafm_cli.errors import StoreError, counted
 
 
 def check(
@@ -47,7 +47,7 @@ def check(
         for fault in faults:
             console.fail(fault)
     if alone:
-        counted = f"{len(alone)} of {len(paths)} stores, such as {alone[0]}"
-        console.warn(f"the media file was not found, so not compared: {counted}; name its folder with --media")
+        these = f"{len(alone)} of {counted(len(paths), 'store')}, such as {alone[0]}"
+        console.warn(f"the media file was not found, so not compared: {these}; name its folder with --media")
     if invalid:
-        raise StoreError(f"{invalid} of {len(paths)} stores are not valid.")
+        raise StoreError(f"{invalid} of {counted(len(paths), 'store')} {'is' if invalid == 1 else 'are'} not valid.")

@@ -11,7 +11,7 @@ from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
 from mediafm_cli.cli.titles import run_over_titles
-from mediafm_cli.errors import SomeTitlesFailedError, UsageError
+from mediafm_cli.errors import SomeTitlesFailedError, UsageError, counted
 
 
 def embed(
@@ -85,10 +85,10 @@ def embed(
     if output is None:
         return
     if dry_run:
-        console.say(f"embed: would write {f'{len(clips)} clips' if pool else 'all shots'} to {output}")
+        console.say(f"embed: would write {counted(len(clips), 'clip') if pool else 'all shots'} to {output}")
     elif pool:
         write_table(output, "clips", [pool_clips(clips, found, loaded, settings)], form)
-        console.say(f"embed: {len(clips)} clips are in {output}")
+        console.say(f"embed: {counted(len(clips), 'clip')} {'is' if len(clips) == 1 else 'are'} in {output}")
     else:
         export_titles(done, settings.name, output, form)
-        console.say(f"embed: all shots of {len(done)} titles are in {output}")
+        console.say(f"embed: all shots of {counted(len(done), 'title')} are in {output}")

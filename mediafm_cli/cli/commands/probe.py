@@ -75,7 +75,7 @@ def probe(
             folds=folds,
             seed=seed,
             device=find_device(device),
-            progress=lambda done: progress(Progress(done, None, "rows")),
+            progress=lambda done: progress(Progress(done, None, "row" if done == 1 else "rows")),
         )
     if found.learned:
         console.warn(f"the model was pretrained on {found.learned} of these {len(found.titles)} titles, without labels")

@@ -10,7 +10,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs, require_folder
-from mediafm_cli.errors import UsageError
+from mediafm_cli.errors import UsageError, counted
 
 PAGE = "report.html"
 MOST_SHOTS = 5000
@@ -83,7 +83,8 @@ def report(
     pictures = sum(picture is not None for title in found.titles for picture in title.pictures)
     if shown < shots:
         console.warn(f"the page shows {shown:,} of {shots:,} shots; --max-shots takes more, up to {MOST_SHOTS:,}")
-    console.say(f"report: {len(paths)} titles, {shown:,} shots, {pictures:,} pictures, {len(content) / 1e6:.1f} MB")
+    things = f"{counted(len(paths), 'title')}, {counted(shown, 'shot')}, {counted(pictures, 'picture')}"
+    console.say(f"report: {things}, {len(content) / 1e6:.1f} MB")
     if json:
         console.record(
             "report",

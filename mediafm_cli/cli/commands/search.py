@@ -10,7 +10,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.errors import UsageError
+from mediafm_cli.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ def search(
 
         among = preselect(index, titles, place, query, count=top, left_out=left_out)
     hits = search_stores(titles, place, query, count=top, left_out=left_out, among=among)
-    console.say(f"search: {len(hits)} shots of {len(paths)} title{'s' * (len(paths) > 1)}, in {place}")
+    console.say(f"search: {counted(len(hits), 'shot')} of {counted(len(paths), 'title')}, in {place}")
     if json:
         for rank, hit in enumerate(hits, 1):
             where = {"store": str(hit.store), "title_id": hit.title_id, "shot": hit.shot}
