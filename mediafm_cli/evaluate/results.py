@@ -81,7 +81,8 @@ def describe(dependence: Dependence) -> str:
 
 def _answers(ablation: Ablation) -> Iterator[str]:
     """What the tables come to."""
-    wholes = [(row, ["cosine", "MRR"]) for row in ablation.rows if row.kind == "trained"]
+    measures = [*(f"cos {name}" for name in ablation.modalities), "cosine", "MRR"]
+    wholes = [(row, measures) for row in ablation.rows if row.kind == "trained"]
     wholes += [(row, list(row.cells)) for row in ablation.probes if row.name == PROBED]
     for row, measures in wholes:
         for measure in (name for name in measures if name in row.over_best):
@@ -140,6 +141,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     titles = "title" if scores.titles == 1 else "titles"
     yield f"{scores.shots} shots of {scores.titles} {titles} {unseen}; each hidden once, a fifth of a title at a time."
     yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
+    yield "The whole also asks how loud modalities are beside each other, which a loss for each of them does not teach."
     guess = ""
     if ablation.chance_top1 is not None and ablation.chance_mrr is not None:
         guess = f" A guess: top-1 {ablation.chance_top1:.3f}, MRR {ablation.chance_mrr:.3f}."

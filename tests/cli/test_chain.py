@@ -242,12 +242,13 @@ def test_a_folder_of_media_files_that_is_none_is_refused_before_any_title(
 ) -> None:
     (tmp_path / "file").touch()
 
-    for folder in (tmp_path / "missing", tmp_path / "file"):
+    missing, file = tmp_path / "missing", tmp_path / "file"
+    for folder, what in ((missing, f"There is no folder {missing}"), (file, f"{file} is a file")):
         typed = mediafm("encode", *stores, "--modality", "video", "--media", folder)
 
         assert (typed.code, typed.out) == (2, "")
         assert typed.err.count("error:") == 1
-        assert f"error: There is no folder {folder}.\n  → Name the folder of the media files" in typed.err
+        assert f"error: {what}.\n  → Name the folder of the media files" in typed.err
 
 
 def test_no_kept_frames_are_left_where_encoding_fails(

@@ -150,11 +150,11 @@ def test_a_single_title_has_no_interval_and_shows_nothing_of_the_sign() -> None:
 
 
 @pytest.mark.parametrize("of", [mean_interval, general])
-@pytest.mark.parametrize("titles", [2, 3])
-def test_two_or_three_titles_have_the_interval_of_students_t(
+@pytest.mark.parametrize("titles", [2, 3, 7])
+def test_a_few_titles_have_the_interval_of_students_t(
     of: Callable[[np.ndarray, np.ndarray, np.ndarray], Interval], titles: int
 ) -> None:
-    means = np.array([0.1, 0.5, 0.2])[:titles]
+    means = np.array([0.1, 0.5, 0.2, -0.9, 0.4, 0.3, -0.1])[:titles]
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
 
     found = of(4 * means, np.full(titles, 4), draw_counts(titles))
