@@ -73,7 +73,7 @@ def test_progress_on_a_pipe_is_plain_lines(mediafm: Mediafm, stores: list[Path],
 
     assert typed.out == f"{tmp_path / 'model'}\n"
     assert "\x1b" not in typed.err
-    assert "pretrain: 3 titles, 18 shots" in typed.err
+    assert "pretrain: 2 titles to learn from and 1 held out, 18 shots of 617 numbers, on cpu\n" in typed.err
 
 
 @pytest.mark.parametrize("words", [["info"], ["check", "--quiet"], ["plugins", "list"]])

@@ -185,9 +185,9 @@ def test_vectors_are_named_in_short_or_by_their_group(named: str, place: str, sm
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        ("vidoe", r"has vectors called 'vidoe'\. There are: text, video, flat"),
-        ("shots", "has vectors called 'shots'"),
-        ("source", "has vectors called 'source'"),
+        ("vidoe", r"have vectors called 'vidoe'\. There are: text, video, flat"),
+        ("shots", "have vectors called 'shots'"),
+        ("source", "have vectors called 'source'"),
         ("metadata", "Metadata is of the title as a whole"),
         ("text", "can be encodings/text or embeddings/text"),
     ],

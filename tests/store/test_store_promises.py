@@ -197,7 +197,9 @@ def test_the_python_in_the_document_runs(whole: Contents, tmp_path: Path, monkey
     assert found["encoder"] == "audio.test"
 
 
-@pytest.mark.parametrize("missing", [{place} for place in PLACES] + [set(PLACES)], ids=lambda places: ",".join(sorted(places)))
+@pytest.mark.parametrize(
+    "missing", [{place} for place in PLACES] + [set(PLACES)], ids=lambda places: ",".join(sorted(places))
+)
 def test_any_group_may_be_missing(missing: set[str], whole: Contents, tmp_path: Path) -> None:
     update_store(tmp_path / "film.h5", lambda _: whole.without(missing))
 

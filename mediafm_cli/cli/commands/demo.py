@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mediafm_cli.cli import shared
-from mediafm_cli.cli.chain import ChainSettings, run_chain
 from mediafm_cli.cli.console import Console
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ def demo(
     """
     import os
 
+    from mediafm_cli.cli.chain import ChainSettings, run_chain
     from mediafm_cli.evaluate.ablate import run_ablation
     from mediafm_cli.evaluate.results import table, write_results
     from mediafm_cli.stages.segment import SegmentSettings

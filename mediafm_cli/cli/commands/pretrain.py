@@ -10,7 +10,6 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.cli.training import EngineChoice, ModelChoice, is_first, options_named, train
 
 SIZES = "tiny (4 × 256, 4.3 million numbers), small (6 × 512, 21), base (12 × 768, 89), large (24 × 1024, 307)"
 """Numbers that are learned, where a fused vector has 2304."""
@@ -124,6 +123,7 @@ def pretrain(
     Masked shot modelling: parts of a title are hidden, and predicted from the rest.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
+    from mediafm_cli.cli.training import EngineChoice, ModelChoice, is_first, options_named, train
     from mediafm_cli.train.config import TrainConfig, find_recipe
 
     with options_named():

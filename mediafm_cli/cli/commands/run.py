@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from mediafm_cli.cli import shared
-from mediafm_cli.cli.chain import ChainSettings, run_chain
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import find_inputs, refuse_for_many, store_paths
 from mediafm_cli.media.suffixes import FILM_SUFFIXES
@@ -44,6 +43,8 @@ def run(
     What is finished is skipped, and a model that is there already is used, not trained.
     A film that fails stops no other.
     """
+    from mediafm_cli.cli.chain import ChainSettings, run_chain
+
     titles = find_inputs(media, FILM_SUFFIXES, nul=null)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)
