@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 FEWEST_DRAWN = 8
-"""Titles that are drawn from. Of fewer, draws of nearly one title alone have hardly any error of their own, and blow the
-interval up; these have Student's t."""
+"""Titles that are drawn from. Of fewer, draws of nearly one title alone have hardly any error of their own, and blow
+the interval up; these have Student's t."""
 
 ENOUGH_TITLES = 30
 """Below that an interval is not to be trusted: it may hold the truth less often than it says."""
