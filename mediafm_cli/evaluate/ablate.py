@@ -34,6 +34,7 @@ from mediafm_cli.evaluate.predictors import (
     shuffled_predictor,
     window_predictor,
 )
+from mediafm_cli.evaluate.probe import find_learned
 from mediafm_cli.evaluate.retrain import Run, RunSettings, swapped_titles
 from mediafm_cli.evaluate.retrained import Bench, measure_grid
 from mediafm_cli.evaluate.variants import REFERENCE, Variant, choose
@@ -200,10 +201,8 @@ def run_ablation(
 
 def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], list[Title]]:
     """The titles that the model never learned from, and those that it did, by name or by content."""
-    learned = [title for title in config.training.titles if title.split == "train"]
-    names, contents = {title.title_id for title in learned}, {title.fingerprint for title in learned}
     titles = [title.load() for title in catalogue.titles]
-    seen = [title for title in titles if title.title_id in names or title.fingerprint in contents]
+    seen = find_learned(titles, config)
     return [title for title in titles if title not in seen], seen
 
 

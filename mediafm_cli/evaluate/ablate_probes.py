@@ -23,7 +23,7 @@ from mediafm_cli.evaluate.labels import Labels
 from mediafm_cli.evaluate.probe import (
     MEASURES,
     chance,
-    count_learned,
+    find_learned,
     read_labelled,
     split_titles,
     statistics_of,
@@ -248,6 +248,6 @@ def read_probes(
     """
     found = read_labelled(catalogue, question.source, question.task, question.column)
     labels, folds = split_titles(found.labels, None, seed)
-    learned = count_learned(found.titles, config)
+    learned = len(find_learned(found.titles, config))
     draws = draw_counts(len(found.titles), resamples, seed)
     return Probes(question, found.titles, found.overlaps, labels, learned, folds, draws, level)

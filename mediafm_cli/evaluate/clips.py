@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mediafm_cli.errors import UsageError
+from mediafm_cli.model.fusion import unit_rows
 from mediafm_cli.store.read import open_store
 
 COLUMNS = ("title", "start_s", "end_s")
@@ -133,8 +134,7 @@ def pool_shots(vectors: np.ndarray, overlaps: Sequence[Overlap]) -> np.ndarray:
 
 def pool_clip(vectors: np.ndarray, overlap: Overlap) -> np.ndarray:
     """The same for one clip, whose shots alone are given; float32 [d]."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    directions = np.divide(vectors, lengths, out=np.zeros(vectors.shape), where=lengths > 0)
+    directions = unit_rows(vectors.astype(np.float64))
     return np.average(directions, axis=0, weights=overlap.weights).astype(np.float32)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mediafm_cli.evaluate.predictors import Change
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.fusion import Normalize, fuse_shots
+from mediafm_cli.model.fusion import Normalize, fuse_shots, unit_rows
 from mediafm_cli.model.title import Block, Title
 
 LOUDNESS = (5, 10)
@@ -74,11 +74,9 @@ def without_modality(title: Title, block: Block, column: int) -> Title:
     """The title as it would have been fused if no shot had the modality: its block zero, rows of norm 1 again."""
     vectors = np.array(title.vectors, dtype=np.float32)
     vectors[:, block.start : block.stop] = 0
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     present = title.present.copy()
     present[:, column] = False
-    return replace(title, vectors=unit, present=present)
+    return replace(title, vectors=unit_rows(vectors), present=present)
 
 
 def louden(title: Title, blocks: Sequence[Block], column: int, factor: float, normalize: Normalize) -> Title:
@@ -112,7 +110,7 @@ def swap_modality(titles: Sequence[Title], block: Block, column: int) -> Change:
         taken = np.asarray(donor.vectors[donor.present[:, column], own], np.float64)  # [k, d]
         lengths = np.linalg.norm(title.vectors[shots, own].astype(np.float64), axis=1, keepdims=True)
         vectors = np.array(title.vectors, dtype=np.float32)
-        vectors[shots, own] = lengths * _unit(taken)[np.arange(len(shots)) % len(taken)]
+        vectors[shots, own] = lengths * unit_rows(taken)[np.arange(len(shots)) % len(taken)]
         return replace(title, vectors=vectors)
 
     return swap
@@ -138,8 +136,3 @@ def energy_share(titles: Iterable[Title], blocks: Sequence[Block]) -> dict[str, 
 def _turned(titles: Sequence[Title]) -> list[Title]:
     """Each title's next; of the last, the first."""
     return [*titles[1:], *titles[:1]]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)

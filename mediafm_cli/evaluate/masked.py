@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mediafm_cli.evaluate.predictors import Predictor
+from mediafm_cli.model.fusion import unit_rows
 from mediafm_cli.model.title import Block, Title
 
 FOLDS = 5
@@ -181,20 +182,14 @@ def _folds(title: Title, generator: np.random.Generator) -> Iterator[Fold]:
 
 def _ranks(predicted: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Rank of candidate i for prediction i, 1 for the best; candidates as good as it share the mean of their ranks."""
-    similar = _unit(predicted) @ _unit(candidates).T  # [k, k]
+    similar = unit_rows(predicted.astype(np.float64)) @ unit_rows(candidates.astype(np.float64)).T  # [k, k]
     own = np.diag(similar)[:, None]  # [k, 1]
     better, equal = (similar > own + TIE).sum(axis=1), (np.abs(similar - own) <= TIE).sum(axis=1)
     return better + (equal + 1) / 2
 
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return (_unit(left) * _unit(right)).sum(axis=1)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
+    return (unit_rows(left.astype(np.float64)) * unit_rows(right.astype(np.float64))).sum(axis=1)
 
 
 def _mean(values: np.ndarray) -> float | None:

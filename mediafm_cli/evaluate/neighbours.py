@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from mediafm_cli.model.fusion import unit_rows
+
 CHUNK_ROWS = 4096
 """Rows compared at once: their copy in float64 stays in the processor's cache, or near it."""
 
@@ -71,8 +73,7 @@ def nearest_elsewhere(vectors: np.ndarray, titles: Sequence[str], count: int) ->
     Returns:
         int [n, k], the nearest first; k is ``count``, or less where a shot has fewer shots in other titles.
     """
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    unit = unit_rows(vectors)
     similar = unit @ unit.T  # [n, n]
     ids = np.asarray(titles)
     elsewhere = len(ids) - int(np.max(np.unique(ids, return_counts=True)[1]))

@@ -120,7 +120,7 @@ def run_probe(
         config = read_config(model_folder)
         require_layout(config.model.layout, catalogue.layout, "the catalogue")
         model, fingerprint = load_model(model_folder, device), model_fingerprint(model_folder)
-        learned = count_learned(labelled.titles, config)
+        learned = len(find_learned(labelled.titles, config))
     rows = feature_rows(labelled.titles, catalogue.layout.blocks, model, labelled.overlaps, reach=reach, seed=seed)
     ids = [title.title_id for title in labelled.titles]
     return probe_rows(
@@ -153,11 +153,11 @@ def read_labelled(catalogue: Catalogue, source: Path, task: Task, column: str) -
     return Labelled(titles, overlaps, labels)
 
 
-def count_learned(titles: Sequence[Title], config: FolderConfig) -> int:
-    """How many of ``titles`` the model was pretrained on, by name or by content."""
-    seen = [title for title in config.training.titles if title.split == "train"]
-    names, contents = {title.title_id for title in seen}, {title.fingerprint for title in seen}
-    return sum(title.title_id in names or title.fingerprint in contents for title in titles)
+def find_learned(titles: Sequence[Title], config: FolderConfig) -> list[Title]:
+    """Those of ``titles`` that the model was pretrained on, by name or by content."""
+    learned = [title for title in config.training.titles if title.split == "train"]
+    names, contents = {title.title_id for title in learned}, {title.fingerprint for title in learned}
+    return [title for title in titles if title.title_id in names or title.fingerprint in contents]
 
 
 def probe_rows(

@@ -47,8 +47,8 @@ def fuse_shots(
         np.where(mask[:, None], block, 0).astype(np.float64) for block, mask in zip(vectors, present, strict=True)
     ]
     if normalize == "per-modality":
-        blocks = [_unit_rows(block) for block in blocks]
-    unit = _unit_rows(np.concatenate(blocks, axis=1))  # [n, D]
+        blocks = [unit_rows(block) for block in blocks]
+    unit = unit_rows(np.concatenate(blocks, axis=1))  # [n, D]
     starts = np.cumsum([0, *(block.shape[1] for block in blocks)])[:-1]
     energy = np.add.reduceat(unit**2, starts, axis=1)  # [n, m]
     total = energy.sum()
@@ -56,7 +56,7 @@ def fuse_shots(
     return FusedShots(unit.astype(np.float32), np.stack(present, axis=1), share)
 
 
-def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Each row divided by its Euclidean norm; a row of zeros stays one."""
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Each row divided by its Euclidean norm, [n, d] in the precision of ``rows``; a row of zeros stays one."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mediafm_cli.evaluate.neighbours import nearest_elsewhere
+from mediafm_cli.model.fusion import unit_rows
 
 MOST_CELLS = 1 << 20
 """Of the halves of all matrices of a page together, about: a byte each."""
@@ -32,16 +33,9 @@ class Nearest:
     cosines: np.ndarray
 
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Each row divided by its length, float32 [n, d]; a zero row stays zero."""
-    vectors = np.asarray(vectors, np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-
-
 def cosine_matrix(vectors: np.ndarray, shots_a_cell: int = 1) -> np.ndarray:
     """Cosines of all pairs of shots, float32 [s, s]; each cell the mean over ``shots_a_cell``² of them."""
-    unit = unit_rows(vectors)
+    unit = unit_rows(np.asarray(vectors, np.float32))
     edges = np.arange(0, len(unit), shots_a_cell)
     # The mean of products of sums: no matrix of all pairs is needed for a smaller one.
     sums = np.add.reduceat(unit, edges, axis=0)
@@ -63,7 +57,7 @@ def shots_a_cell(lengths: Sequence[int], matrices: int) -> list[int]:
 
 def project(vectors: np.ndarray) -> Projection:
     """The two principal components of the directions of ``vectors``; the same rows give the same signs."""
-    unit = unit_rows(vectors).astype(np.float64)
+    unit = unit_rows(np.asarray(vectors, np.float32)).astype(np.float64)
     centred = unit - unit.mean(axis=0)
     left, values, right = np.linalg.svd(centred, full_matrices=False)
     points = np.zeros((len(unit), 2))
@@ -83,7 +77,7 @@ def find_nearest(vectors: np.ndarray, owners: Sequence[str], count: int) -> Near
         owners: n names: of the titles for shots of other titles, or all different for any but the shot itself.
     """
     rows = nearest_elsewhere(np.asarray(vectors, np.float32), owners, count)
-    unit = unit_rows(vectors)
+    unit = unit_rows(np.asarray(vectors, np.float32))
     return Nearest(rows, np.einsum("nd,nkd->nk", unit, unit[rows]))
 
 
