@@ -70,14 +70,19 @@ def make_batch(titles: Sequence[Title], config: ModelConfig, device: torch.devic
     return collate(titles, config, masks).to(device)
 
 
+def loss_of(predicted: Tensor, truth: Tensor, batch: Batch) -> Tensor:
+    """The default objective's, for every contestant."""
+    distances = measure(predicted, truth, batch, LAYOUT.blocks, "blocks")
+    return mean_distance(distances.sums + distances.unsure, term_weights(batch, "blocks"))
+
+
 def our_step(batch: Batch, optimizers: list[Optimizer], model: nn.Module, precision: str) -> Step:
     device = batch.vectors.device
 
     def step() -> None:
         with autocast(device, precision):  # type: ignore[arg-type]
-            predicted = model(batch).predicted
-        distances = measure(predicted, batch, LAYOUT.blocks, "blocks")
-        mean_distance(distances.sums, term_weights(batch, "blocks")).backward()
+            output = model(batch)
+        loss_of(output.predicted, output.truth, batch).backward()
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -157,8 +162,7 @@ def their_step(model: Padded, batch: Batch, precision: str) -> Step:
     def step() -> None:
         with autocast(device, precision):  # type: ignore[arg-type]
             predicted = model(vectors, mask, rows)
-        distances = measure(predicted, batch, LAYOUT.blocks, "blocks")
-        mean_distance(distances.sums, term_weights(batch, "blocks")).backward()
+        loss_of(predicted, batch.vectors.index_select(0, batch.target_rows), batch).backward()
         optimizer.step()
         optimizer.zero_grad()
         _wait(device)

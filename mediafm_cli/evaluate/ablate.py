@@ -228,7 +228,7 @@ def _asked(variant: Variant, runs: Sequence[Mapping[str, Statistic]]) -> Asked:
 
 
 def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], seed: int) -> Iterator[_Planned]:
-    untrained = MediaFM.seeded(model.config, seed).to(model.device)
+    untrained = model.untrained(seed)
     for predictor in (
         *flat_predictors(model.config.layout.blocks),
         window_predictor(),

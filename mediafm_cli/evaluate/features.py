@@ -83,7 +83,7 @@ def feature_rows(
     yield from alone_and_beside(f"window mean ±{reach}", pooled(window_means(title.vectors, reach) for title in titles))
     if model is None:
         return
-    untrained = MediaFM.seeded(model.config, seed).to(model.device)
+    untrained = model.untrained(seed)
     yield from alone_and_beside("untrained", pooled(one.shots for one in embed(untrained, titles)))
     yield from alone_and_beside("shuffled", pooled(_shuffled(model, titles, seed, embed)))
     in_context = pooled(one.shots for one in embed(model, titles))

@@ -86,7 +86,8 @@ def isolated_predictor(name: str, model: MediaFM) -> Predictor:
         model.eval()
         alone = [title.window(shot, shot + 1) for shot in np.flatnonzero(hidden).tolist()]
         masks = [hide_shots(np.ones(1, bool), len(model.config.layout.blocks))] * len(alone)
-        return model(collate(alone, model.config, masks).to(model.device)).predicted.float().cpu().numpy()
+        output = model(collate(alone, model.config, masks).to(model.device))
+        return model.fused(output.predicted).float().cpu().numpy()
 
     return Predictor(name, predict)
 
@@ -102,7 +103,7 @@ def predict_hidden(model: MediaFM, title: Title, hidden: np.ndarray) -> np.ndarr
         mask = hidden[start : start + size]
         masks = hide_shots(mask, len(model.config.layout.blocks))
         output = model(collate([window], model.config, [masks]).to(model.device))
-        found.append(output.predicted.float().cpu().numpy())
+        found.append(model.fused(output.predicted).float().cpu().numpy())
     return np.concatenate(found)
 
 

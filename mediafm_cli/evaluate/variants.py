@@ -23,6 +23,7 @@ REFERENCE = "reference"
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "optimizer": ("muon", "adamw"),
+    "projection": ("linear", "whitened"),
     "position": ("learned", "rotary", "time"),
     "loss": ("vector", "blocks"),
     "modality_mask_ratio": (0.0,),
@@ -34,7 +35,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 MASKS = (0.0, 0.2, 0.5)
 """Shares of the shots that are hidden whole. With none, no modality is hidden either, and what is visible is asked:
-still a shot of each sequence is hidden (``draw_masks``), so that there is something to validate by."""
+there is nothing to validate by, and the last weights are kept."""
 
 LOUD = 10
 FIXED = frozenset({"layout", "objective", "seed", "checkpoint_every", "keep_last"})

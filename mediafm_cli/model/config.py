@@ -15,7 +15,7 @@ MAX_LAYERS = 256
 MAX_SHOTS = 1 << 16
 
 Position = Literal["learned", "rotary", "time"]
-Projection = Literal["linear", "per-modality"]
+Projection = Literal["linear", "per-modality", "whitened"]
 Missing = Literal["zero", "null-token", "masked"]
 Layer = Literal["output", "hidden"]
 
@@ -51,7 +51,7 @@ class ModelConfig:
     dropout: float = 0.1  # BERT's: on the embeddings and on what each layer adds; none on attention weights
     input_dropout: float = 0.0  # share of the numbers of fused vectors that are zeroed while training: context fills in
     position: Position = "rotary"  # learned: a vector a place; rotary: by the shot's number; time: by its seconds
-    projection: Projection = "linear"  # per-modality: each block made a unit vector first, so that none is loud
+    projection: Projection = "linear"  # of vectors as they are, of unit blocks, or of blocks that vary alike everywhere
     missing: Missing = "null-token"  # of an absent modality: nothing, a learned vector, or the one of masked blocks
     global_token: bool = True  # whether [GLOBAL] stands beside [CLS]
     layer: Layer = "output"  # that embed returns: in the space of the fused vectors, or the state before it

@@ -10,20 +10,22 @@ absent or zero has no direction: it is never a target.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.model.batch import Batch, Masks
 from mediafm_cli.model.title import Block, Title
 
 Loss = Literal["vector", "blocks"]
+
+_TINY = 1e-8
+"""What a product of lengths is held above, so that nothing is divided by zero; that of torch's cosine similarity."""
 
 BERT_MASKED, BERT_SWAPPED = 0.8, 0.1
 """Of what is asked for: hidden, and replaced by something else; the rest is shown as it is."""
@@ -69,7 +71,7 @@ MEDIAFM = Objective(mask_ratio=0.2, modality_mask_ratio=0.0, loss="vector", visi
 
 
 def draw_masks(window: Title, blocks: Sequence[Block], objective: Objective, generator: np.random.Generator) -> Masks:
-    """Draw what is hidden of one sequence; at least one block of it, where any has a direction."""
+    """Draw what is hidden of one sequence: at least one block of it, if any has a direction and any is to be hidden."""
     targets = _with_direction(window, blocks)  # [n, m]
     shots = np.flatnonzero(targets.any(axis=1))
     masked = np.zeros(targets.shape, bool)
@@ -77,7 +79,8 @@ def draw_masks(window: Title, blocks: Sequence[Block], objective: Objective, gen
     masked[shots[whole]] = True
     if objective.modality_mask_ratio:
         masked |= targets & (generator.random(targets.shape) < objective.modality_mask_ratio)
-    if len(shots) and not (masked & targets).any():
+    hides = objective.mask_ratio or objective.modality_mask_ratio
+    if hides and len(shots) and not (masked & targets).any():
         masked[generator.choice(shots)] = True
     asked = masked | (generator.random((len(targets), 1)) < objective.visible_ratio)
     weights = (asked & targets).astype(np.float64)
@@ -137,10 +140,14 @@ class Distances:
 
     Attributes:
         sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
+        unsure: [terms], weighted: the squared distance of each predicted block's length from its cosine. A cosine has
+            nothing to say of the length, so this teaches it apart: the surer a prediction is, the longer. 0 for whole
+            vectors.
         cosines, counts: [m]: sum of the cosines by modality over hidden blocks that are asked for, and their number.
     """
 
     sums: Tensor
+    unsure: Tensor
     cosines: Tensor
     counts: Tensor
 
@@ -151,25 +158,33 @@ def term_weights(batch: Batch, loss: Loss) -> Tensor:
     return weights.amax(dim=-1).sum()[None] if loss == "vector" else weights.sum(dim=0)
 
 
-def measure(predicted: Tensor, batch: Batch, blocks: Sequence[Block], loss: Loss) -> Distances:
+def measure(predicted: Tensor, truth: Tensor, batch: Batch, blocks: Sequence[Block], loss: Loss) -> Distances:
     """Compare what was predicted with what was there.
 
     Args:
-        predicted: [K, D], the target rows of the batch.
+        predicted, truth: [K, D], the target rows of the batch.
     """
     weights = _weights(batch)  # [K, m]
-    predicted = predicted.float()
-    truth = _of_targets(batch.vectors, batch)  # [K, D]
+    predicted, truth = predicted.float(), truth.float()
     widths = [block.stop - block.start for block in blocks]
-    pairs = zip(predicted.split(widths, dim=-1), truth.split(widths, dim=-1), strict=True)
-    cosines = torch.stack([functional.cosine_similarity(*pair, dim=-1) for pair in pairs], dim=-1)  # [K, m]
+    lengths, true_lengths = (_by_block(rows, widths, torch.linalg.vector_norm) for rows in (predicted, truth))  # [K, m]
+    products = _by_block(predicted * truth, widths, torch.sum)
+    cosines = products / (lengths * true_lengths).clamp(min=_TINY)
     if loss == "vector":
-        whole = functional.cosine_similarity(predicted, truth, dim=-1)  # [K]
+        scale = torch.linalg.vector_norm(lengths, dim=-1) * torch.linalg.vector_norm(true_lengths, dim=-1)
+        whole = products.sum(dim=-1) / scale.clamp(min=_TINY)  # [K]
         sums = ((1 - whole) * weights.amax(dim=-1)).sum()[None]
+        unsure = torch.zeros_like(sums)
     else:
         sums = ((1 - cosines) * weights).sum(dim=0)
+        unsure = ((lengths - cosines.detach()).square() * weights).sum(dim=0)
     hidden = _hidden(batch) & (weights > 0)  # [K, m]
-    return Distances(sums, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
+    return Distances(sums, unsure, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
+
+
+def _by_block(rows: Tensor, widths: Sequence[int], reduce: Callable[..., Tensor]) -> Tensor:
+    """Each block of each row reduced to one number: [K, D] to [K, m]."""
+    return torch.stack([reduce(part, dim=-1) for part in rows.split(list(widths), dim=-1)], dim=-1)
 
 
 def mean_distance(sums: Tensor, weights: Tensor) -> Tensor:

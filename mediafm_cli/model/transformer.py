@@ -25,6 +25,7 @@ from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, attend, 
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.pretrained import Pretrained
+from mediafm_cli.model.whitening import Whitening
 
 INIT_STD = 0.02
 """BERT's and GPT-2's."""
@@ -39,13 +40,15 @@ class Output:
 
     Attributes:
         hidden: [N, h], each shot in its context, after the final norm.
-        predicted: [K, D], the target rows of the batch, or all N, in the space of the fused vectors. Only directions
-            are learned.
+        predicted: [K, D], the target rows of the batch, or all N, in the model's coordinates; ``MediaFM.fused`` turns
+            them into directions of fused vectors.
+        truth: [K, D], what was there, in the same coordinates.
         cls: [B, h], the titles: the state of [CLS] after the final norm.
     """
 
     hidden: Tensor
     predicted: Tensor
+    truth: Tensor
     cls: Tensor
 
 
@@ -87,6 +90,7 @@ class MediaFM(Pretrained):
         super().__init__()
         self.config = config
         hidden, layout, blocks = config.hidden, config.layout, len(config.layout.blocks)
+        self.whitening = Whitening(layout.blocks) if config.projection == "whitened" else None
         self.project = nn.Linear(layout.width, hidden)
         self.cls = nn.Parameter(torch.empty(hidden))
         self.mask = nn.Parameter(torch.empty(blocks, hidden))
@@ -109,6 +113,13 @@ class MediaFM(Pretrained):
             torch.manual_seed(seed)
             return cls(config)
 
+    def untrained(self, seed: int) -> MediaFM:
+        """A model of the same shape and coordinates with random weights, on the same device."""
+        model = MediaFM.seeded(self.config, seed)
+        if model.whitening is not None and self.whitening is not None:
+            model.whitening.load_state_dict(self.whitening.state_dict())
+        return model.to(self.device)
+
     def _initialize(self) -> None:
         for vectors in (self.cls, self.mask, self.absent, self.no_metadata, self.position):
             if vectors is not None:
@@ -121,6 +132,9 @@ class MediaFM(Pretrained):
             if name.endswith(("attention.out.weight", "feed_forward.down.weight")):
                 # The residual stream adds up 2 · layers of these (Radford et al. 2019, section 2.3).
                 nn.init.normal_(weight, std=INIT_STD / math.sqrt(2 * self.config.layers))
+        # Predicted blocks start with a length of about 1, the most that they are ever to have (see ``msm.measure``).
+        block = self.config.layout.width / len(self.config.layout.blocks)
+        nn.init.normal_(self.predict.weight, std=1 / math.sqrt(self.config.hidden * block))
 
     @property
     def device(self) -> torch.device:
@@ -138,16 +152,27 @@ class MediaFM(Pretrained):
         """Run the batch; what it masks is not seen."""
         spans = Spans(tuple(length + self.config.prefix for length in batch.lengths), batch.offsets)
         rotation = self._rotation(batch)
-        x = self._embed(batch)  # [T, h]
+        vectors = self.coordinates(batch.vectors)  # [N, D]
+        x = self._embed(batch, vectors if batch.shown is None else self.coordinates(batch.shown))  # [T, h]
         for block in self.blocks:
             x = block(x, spans, rotation)
         x = self.norm(x)
         hidden = x.index_select(0, batch.shot_tokens)  # [N, h]
-        rows = hidden if batch.target_rows is None else hidden.index_select(0, batch.target_rows)
-        return Output(hidden, self.predict(rows), x.index_select(0, batch.offsets[:-1]))
+        rows, truth = hidden, vectors
+        if batch.target_rows is not None:
+            rows, truth = (x.index_select(0, batch.target_rows) for x in (hidden, vectors))
+        return Output(hidden, self.predict(rows), truth, x.index_select(0, batch.offsets[:-1]))
 
-    def _embed(self, batch: Batch) -> Tensor:
-        shots = self.project(self._visible(batch)) + self._stand_ins(batch)  # [N, h]
+    def fused(self, predicted: Tensor) -> Tensor:
+        """Predictions, [K, D], as directions of fused vectors."""
+        return predicted if self.whitening is None else self.whitening.undo(predicted.float())
+
+    def coordinates(self, vectors: Tensor) -> Tensor:
+        """Fused vectors, [N, D], in the coordinates in which the model sees and predicts them."""
+        return vectors if self.whitening is None else self.whitening(vectors)
+
+    def _embed(self, batch: Batch, shown: Tensor) -> Tensor:
+        shots = self.project(self._visible(batch, shown)) + self._stand_ins(batch)  # [N, h]
         tokens = [shots, self.cls.expand(len(batch.lengths), -1)]
         if self.no_metadata is not None:
             tokens.append(self._global(batch, self.no_metadata))
@@ -156,9 +181,8 @@ class MediaFM(Pretrained):
             x = x + torch.cat([self.position[: length + self.config.prefix] for length in batch.lengths])
         return self.dropout(x)
 
-    def _visible(self, batch: Batch) -> Tensor:
-        """[N, D]: what the model may see, zero elsewhere."""
-        vectors = batch.vectors if batch.shown is None else batch.shown
+    def _visible(self, batch: Batch, vectors: Tensor) -> Tensor:
+        """[N, D]: what the model may see of ``vectors``, zero elsewhere."""
         blocks = self.config.layout.blocks
         if self.config.projection == "per-modality":
             parts = vectors.split([block.stop - block.start for block in blocks], dim=-1)

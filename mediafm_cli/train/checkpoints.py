@@ -59,7 +59,7 @@ class Trained:
 
     def kept_weights(self) -> dict[str, Tensor]:
         """The weights that are validated and kept: whole, on every process."""
-        return whole_tensors(self.model.state_dict() if self.average is None else self.average)
+        return whole_tensors({**self.model.state_dict(), **(self.average or {})})
 
 
 def whole_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

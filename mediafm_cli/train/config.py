@@ -85,14 +85,14 @@ class Recipe:
 
 MODALITY_WISE = Recipe(
     "modality-wise",
-    "modalities masked one by one, half of what is visible dropped, a loss for each, rotary positions",
-    {"position": "rotary", "missing": "null-token", "input_dropout": 0.5},
+    "modalities whitened and masked one by one, half of what is visible dropped, a loss for each, rotary positions",
+    {"projection": "whitened", "position": "rotary", "missing": "null-token", "input_dropout": 0.5},
     Objective(),
 )
 PUBLISHED = Recipe(
     "mediafm",
     "as MediaFM publishes it: whole shots masked, whole vectors compared, learned positions",
-    {"position": "learned", "missing": "zero", "input_dropout": 0.0},
+    {"projection": "linear", "position": "learned", "missing": "zero", "input_dropout": 0.0},
     MEDIAFM,
 )
 RECIPES = {recipe.name: recipe for recipe in (MODALITY_WISE, PUBLISHED)}

@@ -30,10 +30,10 @@ from mediafm_cli.train.checkpoints import (
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import Shard, World, join_world, spread
 from mediafm_cli.train.metrics import Metrics, MetricsLog, Validation
-from mediafm_cli.train.plan import find_start, plan_run
+from mediafm_cli.train.plan import Plan, find_start, plan_run
 from mediafm_cli.train.reading import default_workers, read_steps
 from mediafm_cli.train.run_folder import CHECKPOINTS, METRICS, open_run
-from mediafm_cli.train.sequences import Sequences, TitleSource
+from mediafm_cli.train.sequences import Draw, Sequences, TitleSource, some_titles
 from mediafm_cli.train.speed import measure_peak
 from mediafm_cli.train.step import Done, Learner, refuse_not_finite
 from mediafm_cli.train.stopping import Stop, stop_on_signals
@@ -116,7 +116,7 @@ def pretrain(
         start = world.together(lambda: find_start(folder, plan))
         if start and start.done == sequences.total_steps:
             return _finish(folder, settings, start.done, world)
-        model = world.together(lambda: start.model() if start else MediaFM.seeded(plan.model, settings.seed))
+        model = world.together(lambda: start.model() if start else _new_model(plan))
         model = model.to(world.device)
         peak = measure_peak(world.device, settings.precision)
         learner = Learner(model, spread(model, world, engine.shard), settings, sequences.total_steps, world, peak)
@@ -124,7 +124,7 @@ def pretrain(
             world.together(lambda: start.restore(learner.trained))
         if engine.compile:
             model.compile_around_attention()
-        held_out = world.together(lambda: validation_set(plan.split, plan.model, settings))
+        held_out = world.together(lambda: validation_set(plan.split, model, settings))
         stop = stack.enter_context(stop_on_signals())
         run = _Run(learner, sequences, held_out, plan.record, folder, engine, stop, progress)
         return run.train(start.done if start else 0)
@@ -220,6 +220,15 @@ class _Run:
     @property
     def _checkpoints(self) -> Path:
         return self.folder / CHECKPOINTS
+
+
+def _new_model(plan: Plan) -> MediaFM:
+    """The model before its first step, in the coordinates of what it is to learn from."""
+    model = MediaFM.seeded(plan.model, plan.settings.seed)
+    if model.whitening is not None:
+        some = some_titles(plan.split.train, Draw.WHITENING, plan.settings.seed)
+        model.whitening.fit(title.window(0, len(title)) for title in some)
+    return model
 
 
 def _finish(folder: Path, settings: TrainConfig, done: int, world: World) -> Result:

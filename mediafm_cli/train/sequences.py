@@ -32,6 +32,7 @@ class Draw(IntEnum):
     DROPOUT = 3
     VALIDATION = 4
     MEAN = 5
+    WHITENING = 6
 
 
 def generator(seed: int, draw: Draw, *place: int) -> np.random.Generator:
@@ -83,6 +84,17 @@ def split_titles(titles: Sequence[TitleSource], fraction: float, seed: int) -> S
         tuple(title for title in ordered if title.title_id not in held_out),
         tuple(title for title in ordered if title.title_id in held_out),
     )
+
+
+MOST_TITLES = 256
+"""Titles that are validated on, or that something is measured over, at most: enough to tell runs apart."""
+
+
+def some_titles(titles: Sequence[TitleSource], draw: Draw, seed: int) -> list[TitleSource]:
+    """All titles, or a fixed sample of many."""
+    if len(titles) <= MOST_TITLES:
+        return list(titles)
+    return [titles[index] for index in sorted(generator(seed, draw).permutation(len(titles))[:MOST_TITLES])]
 
 
 @dataclass(frozen=True, eq=False)

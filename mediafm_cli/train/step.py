@@ -74,7 +74,7 @@ class Learner:
         self._total = total
         self._peak = peak
         self._parameters = list(model.parameters())
-        average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        average = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
         self.trained = Trained(model, build_optimizers(model, settings), average if settings.ema else None)
 
     def start(self, done: int) -> None:
@@ -107,10 +107,10 @@ class Learner:
             torch.manual_seed(torch_seed(settings.seed, step, number * world.ranks + world.rank))
             with self._room_for(part), gradients_exchanged(self.spread, now=part is parts[-1]):
                 with autocast(world.device, settings.precision):
-                    predicted = self.spread(part).predicted
-                distances = measure(predicted, part, blocks, loss_name)
+                    output = self.spread(part)
+                distances = measure(output.predicted, output.truth, part, blocks, loss_name)
                 # Gradients of several processes are averaged, and what is wanted is their sum.
-                (mean_distance(distances.sums, weights) * world.ranks).backward()
+                (mean_distance(distances.sums + distances.unsure, weights) * world.ranks).backward()
             found.append(torch.cat([distances.sums.detach(), distances.cosines, distances.counts]))
         norm = whole(clip_grad_norm_(self._parameters, settings.grad_clip))
         rate = float(self._schedules[-1].get_last_lr()[0])
@@ -178,7 +178,7 @@ class Learner:
             yield
             return
         weights = self.model.state_dict()
-        live = {name: tensor.clone() for name, tensor in weights.items()}
+        live = {name: weights[name].clone() for name in self.trained.average}
         _copy(self.trained.average, weights)
         try:
             yield
@@ -200,8 +200,8 @@ def average_decay(step: int, decay: float) -> float:
 
 
 def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    for name, tensor in target.items():
-        tensor.copy_(source[name])
+    for name, tensor in source.items():
+        target[name].copy_(tensor)
 
 
 def _targets(batch: Batch) -> int:

@@ -17,16 +17,14 @@ from mediafm_cli.model.batch import Batch, Masks, collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.msm import draw_masks, mean_cosines, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
+from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import World
 from mediafm_cli.train.metrics import Validation
-from mediafm_cli.train.sequences import Draw, Split, TitleSource, generator
+from mediafm_cli.train.sequences import Draw, Split, TitleSource, generator, some_titles
 
 TINY = 1e-7
 """The resolution of a cosine in float32."""
-
-MOST_TITLES = 256
-"""Titles that are validated on, and that the mean vector is taken over, at most: enough to tell runs apart."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,20 @@ class ValidationSet:
             yield collate([title for title, _ in drawn], self.config, masks)
 
 
-def validation_set(split: Split, config: ModelConfig, settings: TrainConfig) -> ValidationSet | None:
-    """Cut the validation titles into windows. None where there is nothing to validate on."""
-    titles = _some(split.validation, Draw.VALIDATION, settings.seed)
+@torch.no_grad()
+def validation_set(split: Split, model: MediaFM, settings: TrainConfig) -> ValidationSet | None:
+    """Cut the validation titles into windows. None where there is nothing to validate on.
+
+    Args:
+        model: whose coordinates things are compared in. Its weights do not matter.
+    """
+    config = model.config
+    titles = some_titles(split.validation, Draw.VALIDATION, settings.seed)
     if not titles:
         return None
     parts = [(title, start, stop) for title in titles for start, stop in _edges(len(title), config.max_shots)]
     windows = tuple(Window(*part, number) for number, part in enumerate(parts))
-    some = _some(split.train, Draw.MEAN, settings.seed)
+    some = some_titles(split.train, Draw.MEAN, settings.seed)
     mean = mean_vector(title.window(0, len(title)) for title in some)
     blocks, loss = config.layout.blocks, settings.objective.loss
     totals = torch.zeros(3, 1 if loss == "vector" else len(blocks), dtype=torch.float64)
@@ -80,11 +84,13 @@ def validation_set(split: Split, config: ModelConfig, settings: TrainConfig) -> 
         title, mask = _draw(window, config, settings)
         batch = collate([title], config, [mask])
         rows = batch.target_rows.numpy() if batch.target_rows is not None else slice(None)
+        truth = model.coordinates(batch.vectors.to(model.device)).cpu()[rows]
         copies = copied_blocks(np.asarray(title.vectors), mask.masked, blocks)
         hidden = np.repeat(mask.masked, [block.stop - block.start for block in blocks], axis=1)  # [n, D]
         for row, guess in enumerate((np.broadcast_to(mean, copies.shape), copies)):
             filled = np.where(hidden, guess, title.vectors)  # what is visible of a shot, any prediction may repeat
-            totals[row] += measure(torch.from_numpy(filled[rows]), batch, blocks, loss).sums
+            predicted = model.coordinates(torch.from_numpy(filled[rows]).to(model.device)).cpu()
+            totals[row] += measure(predicted, truth, batch, blocks, loss).sums
         totals[2] += term_weights(batch, loss)
     if not totals[2].any():
         return None
@@ -98,13 +104,6 @@ def _draw(window: Window, config: ModelConfig, settings: TrainConfig) -> tuple[T
     draws = generator(settings.seed, Draw.VALIDATION, window.number)
     masks = draw_masks(title, config.layout.blocks, replace(settings.objective, mask_by="mask"), draws)
     return title, Masks(masks.masked, masks.weights * masks.masked)
-
-
-def _some(titles: tuple[TitleSource, ...], draw: Draw, seed: int) -> list[TitleSource]:
-    """All titles, or a fixed sample of many."""
-    if len(titles) <= MOST_TITLES:
-        return list(titles)
-    return [titles[index] for index in sorted(generator(seed, draw).permutation(len(titles))[:MOST_TITLES])]
 
 
 def _edges(shots: int, max_shots: int) -> Iterator[tuple[int, int]]:
@@ -136,8 +135,8 @@ def validate(model: nn.Module, held_out: ValidationSet, world: World) -> Validat
     for drawn in held_out.batches(world):
         batch = drawn.to(world.device)
         with autocast(world.device, held_out.settings.precision):
-            predicted = model(batch).predicted
-        found = measure(predicted, batch, blocks, loss)
+            output = model(batch)
+        found = measure(output.predicted, output.truth, batch, blocks, loss)
         for total, part in zip(
             totals, (found.sums, term_weights(batch, loss), found.cosines, found.counts), strict=True
         ):

@@ -187,7 +187,7 @@ def test_shuffled_shots_are_predicted_from_the_same_shots_in_another_order() -> 
         def forward(self, batch: Batch) -> Output:
             seen.append((batch.vectors.numpy(), batch.masked.numpy()[:, 0]))
             rows = batch.vectors[batch.target_rows]
-            return Output(rows, rows, rows)
+            return Output(rows, rows, rows, rows)
 
     found = shuffled_predictor("shuffled", Spy(MODEL.config), 5).predict(title, hidden)
 

@@ -46,6 +46,7 @@ def test_the_grid_of_the_default_recipe_changes_each_of_its_parts() -> None:
         "mask=0.2",
         "mask=0.5",
         "optimizer=adamw",
+        "projection=linear",
         "position=learned",
         "position=time",
         "loss=vector",
@@ -64,7 +65,9 @@ def test_what_the_model_is_already_is_no_variant_of_it() -> None:
     found = names(model(PUBLISHED, optimizer="adamw"))
 
     assert {"mask=0.2", "optimizer=adamw", "position=learned", "loss=vector", "missing=zero"}.isdisjoint(found)
-    assert {"optimizer=muon", "position=rotary", "loss=blocks", "missing=null-token"} <= set(found)
+    assert {"optimizer=muon", "projection=whitened", "position=rotary", "loss=blocks", "missing=null-token"} <= set(
+        found
+    )
 
 
 def test_a_model_that_knows_metadata_is_also_trained_without_global() -> None:

@@ -31,6 +31,7 @@ class OnAnotherDevice:
     def __init__(self, model: MediaFM) -> None:
         self.config = model.config
         self.eval = model.eval
+        self.fused = model.fused
         self.batches: list[int] = []
         self._model = model
 

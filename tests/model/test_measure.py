@@ -11,7 +11,7 @@ import torch
 
 from mediafm_cli.model.batch import Batch, Masks, collate
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.msm import hide_shots, mean_cosines, mean_distance, measure, term_weights
+from mediafm_cli.model.msm import Distances, hide_shots, mean_cosines, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
 
 MakeTitle = Callable[..., Title]
@@ -40,9 +40,14 @@ def asked(config: ModelConfig, make_title: MakeTitle) -> tuple[Batch, np.ndarray
     return batch, predicted, np.concatenate(weights)
 
 
+def judge(rows: torch.Tensor, batch: Batch, config: ModelConfig, loss: str) -> Distances:
+    """``rows`` are predicted, and the vectors as they are were there."""
+    return measure(rows, batch.vectors[batch.target_rows], batch, config.layout.blocks, loss)
+
+
 def loss_of(batch: Batch, predicted: np.ndarray, config: ModelConfig, loss: str) -> float:
     rows = torch.from_numpy(predicted)[batch.target_rows]
-    found = measure(rows, batch, config.layout.blocks, loss)
+    found = judge(rows, batch, config, loss)
     return mean_distance(found.sums, term_weights(batch, loss)).item()
 
 
@@ -79,7 +84,7 @@ def test_cosine_by_modality_counts_only_what_is_hidden_and_present(
     truth = batch.vectors.numpy()
 
     for loss in ("vector", "blocks"):
-        found = measure(torch.from_numpy(predicted)[batch.target_rows], batch, config.layout.blocks, loss)
+        found = judge(torch.from_numpy(predicted)[batch.target_rows], batch, config, loss)
         cosines = mean_cosines(found.cosines, found.counts, config.layout.blocks)
 
         for column, (name, (start, stop)) in enumerate(zip(("video", "audio", "text"), EDGES, strict=True)):
@@ -103,7 +108,7 @@ def test_sums_of_several_batches_add_up(
         for own, part in zip((slice(9), slice(9, 13)), parts, strict=True)
     ]
 
-    found = [measure(*pair, config.layout.blocks, loss) for pair in zip(rows, parts, strict=True)]
+    found = [judge(*pair, config, loss) for pair in zip(rows, parts, strict=True)]
 
     total = mean_distance(sum(one.sums for one in found), sum(term_weights(part, loss) for part in parts))
     assert total.item() == pytest.approx(loss_of(batch, predicted, config, loss), abs=1e-6)
@@ -117,7 +122,7 @@ def test_a_modality_of_which_nothing_is_asked_is_left_out_of_the_mean(
     batch = collate([title], config, [Masks(weights == 1, weights)])
     predicted = np.random.default_rng(0).normal(size=(4, 18)).astype(np.float32)
 
-    found = measure(torch.from_numpy(predicted), batch, config.layout.blocks, "blocks")
+    found = judge(torch.from_numpy(predicted), batch, config, "blocks")
 
     distances = [
         np.mean([1 - cosine(predicted[shot, own], title.vectors[shot, own]) for shot in range(4)])
@@ -139,6 +144,41 @@ def test_only_the_direction_of_a_prediction_counts(
     assert loss_of(batch, 3 * batch.vectors.numpy(), config, loss) == pytest.approx(0, abs=1e-6)
 
 
+def test_the_length_of_a_block_is_held_against_its_cosine(
+    config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]
+) -> None:
+    batch, predicted, weights = asked
+    truth = batch.vectors.numpy()
+
+    found = judge(torch.from_numpy(predicted)[batch.target_rows], batch, config, "blocks")
+
+    for column, (start, stop) in enumerate(EDGES):
+        parts = zip(predicted[:, start:stop], truth[:, start:stop], weights[:, column], strict=True)
+        expected = sum(weight * (np.linalg.norm(guess) - cosine(guess, there)) ** 2 for guess, there, weight in parts)
+        assert found.unsure[column].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_length_is_taught_without_turning_the_prediction(
+    config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]
+) -> None:
+    batch, predicted, _ = asked
+    rows = torch.from_numpy(predicted)[batch.target_rows].requires_grad_()
+
+    judge(rows, batch, config, "blocks").unsure.sum().backward()
+
+    assert rows.grad is not None
+    for start, stop in EDGES:
+        gradient, part = rows.grad[:, start:stop], rows.detach()[:, start:stop]
+        along = (gradient * part).sum(dim=-1, keepdim=True) / part.square().sum(dim=-1, keepdim=True) * part
+        torch.testing.assert_close(gradient, along)
+
+
+def test_the_published_loss_teaches_no_length(config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]) -> None:
+    batch, predicted, _ = asked
+
+    assert not judge(torch.from_numpy(predicted)[batch.target_rows], batch, config, "vector").unsure.any()
+
+
 @pytest.mark.parametrize("loss", ["vector", "blocks"])
 def test_the_loss_of_a_batch_without_targets_is_zero_and_has_a_gradient(
     config: ModelConfig, make_title: MakeTitle, loss: str
@@ -146,7 +186,7 @@ def test_the_loss_of_a_batch_without_targets_is_zero_and_has_a_gradient(
     batch = collate([make_title(4)], config, [hide_shots(np.zeros(4, bool), 3)])
     weight = torch.ones(18, requires_grad=True)
 
-    found = measure(batch.vectors[batch.target_rows] * weight, batch, config.layout.blocks, loss)
+    found = judge(batch.vectors[batch.target_rows] * weight, batch, config, loss)
     total = mean_distance(found.sums, term_weights(batch, loss))
     total.backward()
 
@@ -161,9 +201,9 @@ def test_a_prediction_in_half_precision_is_compared_in_float32(
     batch, predicted, _ = asked
     half = torch.from_numpy(predicted)[batch.target_rows].bfloat16()
 
-    found = measure(half, batch, config.layout.blocks, "blocks")
+    found = judge(half, batch, config, "blocks")
 
-    exact = measure(half.float(), batch, config.layout.blocks, "blocks")
+    exact = judge(half.float(), batch, config, "blocks")
     assert torch.equal(found.sums, exact.sums)
 
 

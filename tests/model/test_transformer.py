@@ -143,12 +143,12 @@ def test_while_training_a_share_of_what_is_visible_is_dropped_and_the_rest_is_ra
 ) -> None:
     model = MediaFM.seeded(replace(config, input_dropout=share, max_shots=2000), 0)
     batch = collate([make_title(2000)], model.config, [hide_shots(np.arange(2000) % 2 == 0, 3)])
-    seen = model.train()._visible(batch)[1::2]
+    seen = model.train()._visible(batch, batch.vectors)[1::2]
     kept = seen != 0
 
     assert kept.float().mean().item() == pytest.approx(1 - share, abs=0.01)
     torch.testing.assert_close(seen[kept], batch.vectors[1::2][kept] / (1 - share))
-    assert not model._visible(batch)[::2].any()
+    assert not model._visible(batch, batch.vectors)[::2].any()
 
 
 def test_nothing_that_is_visible_is_dropped_after_training(config: ModelConfig, make_title: MakeTitle) -> None:
@@ -285,7 +285,8 @@ def test_every_parameter_receives_gradient(
     config = replace(config, position=position, missing=missing, global_token=global_token)
     model, batch = MediaFM.seeded(config, 0), learnable(config, make_title)
 
-    distances = measure(model(batch).predicted, batch, config.layout.blocks, "blocks")
+    output = model(batch)
+    distances = measure(output.predicted, output.truth, batch, config.layout.blocks, "blocks")
     mean_distance(distances.sums, term_weights(batch, "blocks")).backward()
 
     without = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]

@@ -32,7 +32,8 @@ from mediafm_cli.train.metrics import Metrics
 TITLES = make_titles(14, shots=(1, 40))
 """Of 1 to 39 shots; a step has 1 to 4 windows of them, so that at times there are fewer than processes."""
 
-MODEL = replace(TINY, layers=2, max_shots=16, dropout=0.0, layout=WITH_METADATA)
+MODEL = replace(TINY, layers=2, max_shots=16, dropout=0.0, layout=WITH_METADATA, projection="whitened")
+PUBLISHED = replace(MODEL, position="learned", missing="zero", projection="linear")
 ADAMW = TrainConfig(optimizer="adamw", max_steps=12, batch_shots=24, val_every=3, checkpoint_every=4, val_fraction=0.2)
 MUON = replace(ADAMW, optimizer="muon")
 
@@ -48,18 +49,14 @@ class Run:
 
 RUNS = {
     "adamw": Run(replace(ADAMW, accumulate=2)),
-    "adamw-published": Run(
-        replace(ADAMW, objective=MEDIAFM), model=replace(MODEL, position="learned", missing="zero", global_token=False)
-    ),
+    "adamw-published": Run(replace(ADAMW, objective=MEDIAFM), model=replace(PUBLISHED, global_token=False)),
     "adamw-time": Run(
         replace(ADAMW, accumulate=3, ema=0.8),
         model=replace(MODEL, position="time", missing="masked", projection="per-modality"),
     ),
     "muon": Run(replace(MUON, accumulate=2)),
     "full-adamw": Run(replace(ADAMW, accumulate=2, ema=0.8), "full"),
-    "full-adamw-published": Run(
-        replace(ADAMW, objective=MEDIAFM), "full", replace(MODEL, position="learned", missing="zero")
-    ),
+    "full-adamw-published": Run(replace(ADAMW, objective=MEDIAFM), "full", PUBLISHED),
     "full-muon": Run(MUON, "full"),
 }
 """Done from their start to their end."""

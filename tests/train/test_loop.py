@@ -18,6 +18,7 @@ from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title
+from mediafm_cli.model.whitening import Whitening
 from mediafm_cli.train.config import RECIPES, TrainConfig
 from mediafm_cli.train.loop import ON_CPU, Result
 from mediafm_cli.train.metrics import Metrics, Validation
@@ -42,6 +43,19 @@ def test_the_model_learns_what_its_neighbours_cannot_tell(
     assert result.validation.skill_over_mean > 1 - 1.5 * loss
     assert result.validation.skill_over_neighbour > 1 - 1.5 * loss
     assert min(result.validation.cosine.values()) > 1 - 1.5 * loss
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_coordinates_are_those_of_the_training_titles_and_stay(tmp_path: Path, ema: float) -> None:
+    run(tmp_path, model_config=replace(TINY, projection="whitened"), settings=replace(SHORT, ema=ema))
+
+    train = split_titles(TITLES, SHORT.val_fraction, SHORT.seed).train
+    expected = Whitening(TINY.layout.blocks)
+    expected.fit(train)
+    found = load_model(tmp_path).whitening
+    assert found is not None
+    for name, values in expected.state_dict().items():
+        assert torch.equal(found.get_buffer(name), values)
 
 
 def test_a_seed_gives_the_same_files_twice_and_another_does_not(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, after: int
     assert products(tmp_path / "broken") == products(tmp_path / "straight")
 
 
+def test_a_resumed_run_keeps_its_coordinates(tmp_path: Path) -> None:
+    whitened = replace(TINY, projection="whitened")
+    run(tmp_path / "straight", model_config=whitened)
+    interrupted(tmp_path / "broken", 7, model_config=whitened)
+
+    run(tmp_path / "broken", model_config=whitened, resume=True)
+
+    assert products(tmp_path / "broken") == products(tmp_path / "straight")
+
+
 def test_a_line_that_a_crash_cut_off_is_dropped(tmp_path: Path) -> None:
     run(tmp_path / "straight")
     interrupted(tmp_path / "broken", 6)

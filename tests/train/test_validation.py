@@ -24,7 +24,8 @@ BLOCKS = (slice(0, 16), slice(16, 24))
 
 
 def held_out_of(split: Split = SPLIT, objective: Objective = Objective(), max_shots: int = 512) -> ValidationSet:  # noqa: B008
-    found = validation_set(split, replace(TINY, max_shots=max_shots), replace(SHORT, objective=objective))
+    model = MediaFM.seeded(replace(TINY, max_shots=max_shots), 0)
+    found = validation_set(split, model, replace(SHORT, objective=objective))
     assert found is not None
     return found
 
@@ -154,12 +155,12 @@ def test_processes_share_the_windows_and_each_has_as_many_batches() -> None:
 def test_there_is_nothing_to_validate_on_where_no_title_is_held_out_or_none_shows_anything() -> None:
     blank = [replace(title, vectors=0 * title.vectors) for title in make_titles(2)]
 
-    assert validation_set(Split(tuple(TITLES), ()), TINY, SHORT) is None
-    assert validation_set(Split(tuple(TITLES), tuple(blank)), TINY, SHORT) is None
+    assert validation_set(Split(tuple(TITLES), ()), MediaFM.seeded(TINY, 0), SHORT) is None
+    assert validation_set(Split(tuple(TITLES), tuple(blank)), MediaFM.seeded(TINY, 0), SHORT) is None
 
 
 def test_of_many_titles_a_fixed_sample_is_validated_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mediafm_cli.train.validation.MOST_TITLES", 2)
+    monkeypatch.setattr("mediafm_cli.train.sequences.MOST_TITLES", 2)
 
     samples = [{window.title.title_id for window in held_out_of().windows} for _ in range(2)]
 

@@ -21,9 +21,9 @@ def pretrain(
     recipe: Annotated[
         Literal["modality-wise", "mediafm"],
         typer.Option(
-            help="modality-wise: modalities hidden one by one, half of what is shown dropped, all of it asked for, a "
-            "loss for each modality, rotary positions, a vector for what is absent; mediafm, as published: whole shots "
-            "hidden, whole vectors compared, learned positions, zeros."
+            help="modality-wise: modalities whitened, hidden one by one, half of what is shown dropped, all of it "
+            "asked for, a loss for each, rotary positions, a vector for what is absent; mediafm, as published: whole "
+            "shots hidden, whole vectors compared, learned positions, zeros."
         ),
     ] = "modality-wise",
     max_steps: shared.MaxSteps = 1000,
@@ -44,8 +44,12 @@ def pretrain(
         typer.Option(help="learned: a vector a place; rotary: by number; time: by seconds. Default: the recipe's."),
     ] = None,
     projection: Annotated[
-        Literal["linear", "per-modality"], typer.Option(help="per-modality: each made a unit vector first.")
-    ] = "linear",
+        Literal["linear", "per-modality", "whitened"] | None,
+        typer.Option(
+            help="linear: of the vectors as they are; per-modality: each made a unit vector; whitened: each seen, and "
+            "predicted, where all its directions vary alike. Default: the recipe's."
+        ),
+    ] = None,
     missing: Annotated[
         Literal["zero", "null-token", "masked"] | None,
         typer.Option(help="What stands for an absent modality. Default: the recipe's."),
