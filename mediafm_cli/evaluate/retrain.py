@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from mediafm_cli import __version__
 from mediafm_cli.errors import TERMINATED, TrainingError, UsageError
 from mediafm_cli.evaluate.variants import Variant, resolve
 from mediafm_cli.model.config import ModelConfig
@@ -179,6 +180,7 @@ def _name(variant: Variant, model_config: ModelConfig, train_config: TrainConfig
         "model": to_json(model_config),
         "settings": to_json(train_config),
         "titles": [[title.title_id, title.fingerprint] for title in titles],
+        "version": __version__,
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return f"{variant.name}-seed{train_config.seed}-{digest[:12]}"
