@@ -18,6 +18,7 @@ _PARTS = {
     "rows": "Predicting hidden shots",
     "retrained": "Retrained for comparison",
     "probes": "Probes on labelled clips",
+    "probes_retrained": "Probes on labelled clips, retrained for comparison",
 }
 _PREFERRED = ("cosine", "MRR")
 _OF_SCORES = {"cosine": "cosine", "MRR": "mrr"}

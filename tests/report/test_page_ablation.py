@@ -83,11 +83,13 @@ def test_intervals_are_read_and_one_that_is_not_known_is_left_out(tmp_path: Path
 def test_rows_of_a_kind_are_charts_of_their_own(tmp_path: Path) -> None:
     probes = [{"name": "flat", "kind": "probe", "scores": None, "cells": {"AP micro": cell(0.7, 0.6, 0.8)}}]
 
-    charts = read_ablation(write(tmp_path, {**WITH_INTERVALS, "probes": probes})).charts
+    again = [{**probes[0], "kind": "retrained"}]
+    charts = read_ablation(write(tmp_path, {**WITH_INTERVALS, "probes": probes, "probes_retrained": again})).charts
 
     assert [(chart.part, chart.measure) for chart in charts] == [
         ("Predicting hidden shots", "cosine"),
         ("Probes on labelled clips", "AP micro"),
+        ("Probes on labelled clips, retrained for comparison", "AP micro"),
     ]
 
 
