@@ -29,6 +29,8 @@ MOST_POINTS = 2000
 SMOOTHED_OVER = 50
 """Parts of a run of which each point of a smooth line is the mean of one."""
 
+_WRITTEN = {"step", "loss", "cosine"}
+
 
 def write_loss_curve(metrics: Path, path: Path) -> None:
     """Draw the run of ``metrics``, a ``metrics.jsonl`` with one line at least, as a PNG at ``path``."""
@@ -66,10 +68,18 @@ def draw_loss_curve(metrics: Path) -> bytes:
 
 
 def read_lines(metrics: Path) -> list[dict[str, Any]]:
-    """The steps of a ``metrics.jsonl``; a last line that a kill has cut off is left out."""
+    """The steps of a ``metrics.jsonl``; a last line that a kill has cut off is left out.
+
+    Raises:
+        ValueError: a line is not one that a run writes.
+    """
     content = metrics.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()]
+    lines = [json.loads(line) for line in whole.splitlines()]
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line, dict) or not line.keys() >= _WRITTEN:
+            raise ValueError(f"line {number} has not {', '.join(sorted(_WRITTEN))}")
+    return lines
 
 
 def kept_step(lines: Sequence[Mapping[str, Any]]) -> int:

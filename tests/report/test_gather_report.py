@@ -241,11 +241,12 @@ def test_nothing_is_written_into_the_stores(
     assert embedded[0].read_bytes() == Path(before).read_bytes()
 
 
+@pytest.mark.parametrize("written", ["no JSON\n", '{"step": 1}\n', "[1, 2]\n"])
 def test_a_record_of_training_that_is_damaged_is_named(
-    embedded: list[Path], films: list[SyntheticTitle], model_folder: Path, tmp_path: Path
+    embedded: list[Path], films: list[SyntheticTitle], model_folder: Path, tmp_path: Path, written: str
 ) -> None:
     copy = Path(shutil.copytree(model_folder, tmp_path / model_folder.name))
-    (copy / "metrics.jsonl").write_text("no JSON\n")
+    (copy / "metrics.jsonl").write_text(written)
 
     with pytest.raises(TrainingError, match=r"metrics\.jsonl is damaged"):
         gather(embedded, films, copy)
