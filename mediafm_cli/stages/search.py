@@ -21,7 +21,7 @@ from mediafm_cli.store.read import open_store
 from mediafm_cli.store.schema import METADATA, Encoding, kind_at
 
 FLAT, FUSED = "flat", "fused"
-LIKE = re.compile(r"(?P<title>.+?)(?::(?P<shot>\d+)|@(?P<time_s>\d+(?:\.\d*)?))", re.DOTALL)
+LIKE = re.compile(r"(?P<title>.+?)(?::(?P<shot>\d{1,9})|@(?P<time_s>\d+(?:\.\d*)?))", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,7 @@ def test_a_shot_is_named_by_title_or_store_and_by_number_or_time(
     [
         ("a", "'a' names no shot. Write TITLE:NUMBER or TITLE@SECONDS"),
         ("a:-1", "'a:-1' names no shot"),
+        (f"a:{'9' * 5000}", "names no shot"),
         ("a:9", "'a' has no shot 9. Its shots are 0 to 8."),
         ("a@13.5", "'a' has no shot at 13.5 s. The title goes from 0.000 s to 13.500 s."),
         (
