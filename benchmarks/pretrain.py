@@ -3,9 +3,9 @@
     python benchmarks/pretrain.py
     python benchmarks/pretrain.py --size base --sequences 8 --device cuda
 
-Every model takes the same vectors through the same first and last layer, predicts the same hidden shots, and is moved
-by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median over rounds
-of ratios within one round, since a machine is rarely as fast twice.
+Every model takes the same vectors, as they come, through the same first and last layer, predicts the same hidden shots,
+and is moved by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median
+over rounds of ratios within one round, since a machine is rarely as fast twice.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def make_batch(titles: Sequence[Title], config: ModelConfig, device: torch.devic
 def loss_of(predicted: Tensor, truth: Tensor, batch: Batch) -> Tensor:
     """The default objective's, for every contestant."""
     distances = measure(predicted, truth, batch, LAYOUT.blocks, "blocks")
-    return mean_distance(distances.sums + distances.unsure, term_weights(batch, "blocks"))
+    return mean_distance(distances.sums, term_weights(batch, "blocks"))
 
 
 def our_step(batch: Batch, optimizers: list[Optimizer], model: nn.Module, precision: str) -> Step:

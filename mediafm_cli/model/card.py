@@ -63,7 +63,7 @@ WITHOUT_GLOBAL = """\
 The titles had metadata, and the model knows nothing of it: it was trained with `--no-global`."""
 
 WITHOUT_RESULTS = """\
-No title was held out, so how well the model does on others is unknown."""
+How well the model does on titles that it never learned from was not measured."""
 
 RESULTS = """\
 Of titles that the model never learned from, parts were hidden and predicted from the rest. Distance is the cosine

@@ -134,10 +134,10 @@ def _run(model: MediaFM, pending: Sequence[_Pending], layer: Layer, room: int, p
         try:
             with autocast(model.device, precision):
                 output = model(packed.to(model.device))
-                found = model.fused(output.predicted) if layer == "output" else output.hidden  # [N, D or h]
         except torch.OutOfMemoryError as error:
             what = f"The GPU has no room for {len(packed)} shots at once."
             raise UnavailableError(what, hint=f"Run fewer: --batch-shots {max(1, len(packed) // 2)}") from error
+        found = model.fused(output.predicted) if layer == "output" else output.hidden  # [N, D or h]
         rows = found.float().cpu().numpy()
         states = output.cls.float().cpu().numpy()  # [B, h]
         edges = np.cumsum(packed.lengths)[:-1]

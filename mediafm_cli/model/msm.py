@@ -25,7 +25,7 @@ from mediafm_cli.model.title import Block, Title
 Loss = Literal["vector", "blocks"]
 
 _TINY = 1e-8
-"""What a product of lengths is held above, so that nothing is divided by zero; that of torch's cosine similarity."""
+"""What lengths are held above, so that nothing is divided by zero; that of torch's cosine similarity."""
 
 BERT_MASKED, BERT_SWAPPED = 0.8, 0.1
 """Of what is asked for: hidden, and replaced by something else; the rest is shown as it is."""
@@ -140,9 +140,9 @@ class Distances:
 
     Attributes:
         sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
-        unsure: [terms], weighted: the squared distance of each predicted block's length from its cosine. A cosine has
-            nothing to say of the length, so this teaches it apart: the surer a prediction is, the longer. 0 for whole
-            vectors.
+        unsure: [terms], weighted: the squared difference between the length of a prediction, as a share of the true
+            one, and its cosine. A cosine has nothing to say of the length: where it matters (see ``Whitening.undo``)
+            this teaches it apart, and the surer a prediction is, the longer it becomes.
         cosines, counts: [m]: sum of the cosines by modality over hidden blocks that are asked for, and their number.
     """
 
@@ -169,15 +169,17 @@ def measure(predicted: Tensor, truth: Tensor, batch: Batch, blocks: Sequence[Blo
     widths = [block.stop - block.start for block in blocks]
     lengths, true_lengths = (_by_block(rows, widths, torch.linalg.vector_norm) for rows in (predicted, truth))  # [K, m]
     products = _by_block(predicted * truth, widths, torch.sum)
-    cosines = products / (lengths * true_lengths).clamp(min=_TINY)
+    lengths, true_lengths = lengths.clamp(min=_TINY), true_lengths.clamp(min=_TINY)
+    cosines = products / (lengths * true_lengths)
     if loss == "vector":
-        scale = torch.linalg.vector_norm(lengths, dim=-1) * torch.linalg.vector_norm(true_lengths, dim=-1)
-        whole = products.sum(dim=-1) / scale.clamp(min=_TINY)  # [K]
-        sums = ((1 - whole) * weights.amax(dim=-1)).sum()[None]
-        unsure = torch.zeros_like(sums)
+        length, true_length = (torch.linalg.vector_norm(parts, dim=-1) for parts in (lengths, true_lengths))
+        whole = products.sum(dim=-1) / (length * true_length)  # [K]
+        asked = weights.amax(dim=-1)
+        sums = ((1 - whole) * asked).sum()[None]
+        unsure = ((length / true_length - whole.detach()).square() * asked).sum()[None]
     else:
         sums = ((1 - cosines) * weights).sum(dim=0)
-        unsure = ((lengths - cosines.detach()).square() * weights).sum(dim=0)
+        unsure = ((lengths / true_lengths - cosines.detach()).square() * weights).sum(dim=0)
     hidden = _hidden(batch) & (weights > 0)  # [K, m]
     return Distances(sums, unsure, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
 

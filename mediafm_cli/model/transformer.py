@@ -41,7 +41,7 @@ class Output:
     Attributes:
         hidden: [N, h], each shot in its context, after the final norm.
         predicted: [K, D], the target rows of the batch, or all N, in the model's coordinates; ``MediaFM.fused`` turns
-            them into directions of fused vectors.
+            them into fused vectors.
         truth: [K, D], what was there, in the same coordinates.
         cls: [B, h], the titles: the state of [CLS] after the final norm.
     """
@@ -132,9 +132,9 @@ class MediaFM(Pretrained):
             if name.endswith(("attention.out.weight", "feed_forward.down.weight")):
                 # The residual stream adds up 2 · layers of these (Radford et al. 2019, section 2.3).
                 nn.init.normal_(weight, std=INIT_STD / math.sqrt(2 * self.config.layers))
-        # Predicted blocks start with a length of about 1, the most that they are ever to have (see ``msm.measure``).
-        block = self.config.layout.width / len(self.config.layout.blocks)
-        nn.init.normal_(self.predict.weight, std=1 / math.sqrt(self.config.hidden * block))
+        if self.whitening is not None:
+            # Predicted rows start about as long as true ones, since their length counts (see ``msm.Distances``).
+            nn.init.normal_(self.predict.weight, std=1 / math.sqrt(self.predict.weight.numel()))
 
     @property
     def device(self) -> torch.device:
@@ -164,8 +164,8 @@ class MediaFM(Pretrained):
         return Output(hidden, self.predict(rows), truth, x.index_select(0, batch.offsets[:-1]))
 
     def fused(self, predicted: Tensor) -> Tensor:
-        """Predictions, [K, D], as directions of fused vectors."""
-        return predicted if self.whitening is None else self.whitening.undo(predicted.float())
+        """Predictions, [K, D], as fused vectors, of which only directions count."""
+        return predicted if self.whitening is None else self.whitening.undo(predicted)
 
     def coordinates(self, vectors: Tensor) -> Tensor:
         """Fused vectors, [N, D], in the coordinates in which the model sees and predicts them."""

@@ -28,12 +28,13 @@ from mediafm_cli.train.checkpoints import (
     save_checkpoint,
 )
 from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.coordinates import measure_whitening
 from mediafm_cli.train.distributed import Shard, World, join_world, spread
 from mediafm_cli.train.metrics import Metrics, MetricsLog, Validation
-from mediafm_cli.train.plan import Plan, find_start, plan_run
+from mediafm_cli.train.plan import find_start, plan_run
 from mediafm_cli.train.reading import default_workers, read_steps
 from mediafm_cli.train.run_folder import CHECKPOINTS, METRICS, open_run
-from mediafm_cli.train.sequences import Draw, Sequences, TitleSource, some_titles
+from mediafm_cli.train.sequences import Sequences, TitleSource
 from mediafm_cli.train.speed import measure_peak
 from mediafm_cli.train.step import Done, Learner, refuse_not_finite
 from mediafm_cli.train.stopping import Stop, stop_on_signals
@@ -116,7 +117,10 @@ def pretrain(
         start = world.together(lambda: find_start(folder, plan))
         if start and start.done == sequences.total_steps:
             return _finish(folder, settings, start.done, world)
-        model = world.together(lambda: start.model() if start else _new_model(plan))
+        model = world.together(lambda: start.model() if start else MediaFM.seeded(plan.model, settings.seed))
+        if model.whitening is not None and start is None:
+            found = world.by_first(lambda: measure_whitening(plan.split.train, plan.model, settings.seed))
+            model.whitening.load_state_dict(found)
         model = model.to(world.device)
         peak = measure_peak(world.device, settings.precision)
         learner = Learner(model, spread(model, world, engine.shard), settings, sequences.total_steps, world, peak)
@@ -220,15 +224,6 @@ class _Run:
     @property
     def _checkpoints(self) -> Path:
         return self.folder / CHECKPOINTS
-
-
-def _new_model(plan: Plan) -> MediaFM:
-    """The model before its first step, in the coordinates of what it is to learn from."""
-    model = MediaFM.seeded(plan.model, plan.settings.seed)
-    if model.whitening is not None:
-        some = some_titles(plan.split.train, Draw.WHITENING, plan.settings.seed)
-        model.whitening.fit(title.window(0, len(title)) for title in some)
-    return model
 
 
 def _finish(folder: Path, settings: TrainConfig, done: int, world: World) -> Result:

@@ -19,8 +19,9 @@ class Validation:
     """How the model does on titles that it never learned from, at masked shots that are the same each time.
 
     Attributes:
-        loss: of what is hidden. ``cosine``: mean cosine by modality, where it is present and hidden.
-        skill_over_mean: 1 − loss / loss of the mean vector of the training titles; 0 is no better, 1 is perfect.
+        loss: of what is hidden. ``cosine``: mean cosine by modality, where it is present and hidden. Both in the
+            coordinates of the model, so that models of different projections do not compare by them.
+        skill_over_mean: 1 − loss / loss of the mean vector of training titles; 0 is no better, 1 is perfect.
         skill_over_neighbour: the same against copies, each hidden modality from the nearest shot that shows it. Not the
             copied neighbour of ``ablate``, which copies whole shots where whole shots are hidden.
     """

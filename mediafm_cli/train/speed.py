@@ -61,7 +61,10 @@ def step_flops(config: ModelConfig, lengths: Iterable[int], targets: int) -> flo
     tokens, shots = sum(sequences), sum(sequences) - config.prefix * len(sequences)
     linear = tokens * config.layers * 12 * config.hidden**2 + (shots + targets) * config.hidden * config.layout.width
     attention = sum(length**2 for length in sequences) * config.layers * 2 * config.hidden
-    return 3 * 2 * (linear + attention)  # a multiplication and an addition; the backward pass costs twice the forward
+    whitening = shots * sum((block.stop - block.start) ** 2 for block in config.layout.blocks)
+    forward_only = whitening if config.projection == "whitened" else 0
+    # A multiplication and an addition; the backward pass costs twice the forward.
+    return 2 * (3 * (linear + attention) + forward_only)
 
 
 @torch.no_grad()

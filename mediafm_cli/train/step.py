@@ -110,7 +110,8 @@ class Learner:
                     output = self.spread(part)
                 distances = measure(output.predicted, output.truth, part, blocks, loss_name)
                 # Gradients of several processes are averaged, and what is wanted is their sum.
-                (mean_distance(distances.sums + distances.unsure, weights) * world.ranks).backward()
+                taught = distances.sums if self.model.whitening is None else distances.sums + distances.unsure
+                (mean_distance(taught, weights) * world.ranks).backward()
             found.append(torch.cat([distances.sums.detach(), distances.cosines, distances.counts]))
         norm = whole(clip_grad_norm_(self._parameters, settings.grad_clip))
         rate = float(self._schedules[-1].get_last_lr()[0])

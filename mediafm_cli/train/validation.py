@@ -77,25 +77,31 @@ def validation_set(split: Split, model: MediaFM, settings: TrainConfig) -> Valid
     parts = [(title, start, stop) for title in titles for start, stop in _edges(len(title), config.max_shots)]
     windows = tuple(Window(*part, number) for number, part in enumerate(parts))
     some = some_titles(split.train, Draw.MEAN, settings.seed)
-    mean = mean_vector(title.window(0, len(title)) for title in some)
+    mean = mean_vector(_seen(title.window(0, len(title)), model) for title in some)
     blocks, loss = config.layout.blocks, settings.objective.loss
     totals = torch.zeros(3, 1 if loss == "vector" else len(blocks), dtype=torch.float64)
     for window in windows:
         title, mask = _draw(window, config, settings)
         batch = collate([title], config, [mask])
         rows = batch.target_rows.numpy() if batch.target_rows is not None else slice(None)
-        truth = model.coordinates(batch.vectors.to(model.device)).cpu()[rows]
-        copies = copied_blocks(np.asarray(title.vectors), mask.masked, blocks)
+        truth = _seen(title, model).vectors
+        copies = copied_blocks(truth, mask.masked, blocks)
         hidden = np.repeat(mask.masked, [block.stop - block.start for block in blocks], axis=1)  # [n, D]
         for row, guess in enumerate((np.broadcast_to(mean, copies.shape), copies)):
-            filled = np.where(hidden, guess, title.vectors)  # what is visible of a shot, any prediction may repeat
-            predicted = model.coordinates(torch.from_numpy(filled[rows]).to(model.device)).cpu()
-            totals[row] += measure(predicted, truth, batch, blocks, loss).sums
+            filled = np.where(hidden, guess, truth)  # what is visible of a shot, any prediction may repeat
+            predicted, there = (torch.from_numpy(of_all[rows]) for of_all in (filled, truth))
+            totals[row] += measure(predicted, there, batch, blocks, loss).sums
         totals[2] += term_weights(batch, loss)
     if not totals[2].any():
         return None
     mean_loss, neighbour_loss = (mean_distance(totals[row], totals[2]).item() for row in range(2))
     return ValidationSet(windows, config, settings, mean_loss, neighbour_loss)
+
+
+def _seen(title: Title, model: MediaFM) -> Title:
+    """The title in the model's coordinates."""
+    vectors = torch.from_numpy(np.array(title.vectors, np.float32)).to(model.device)
+    return replace(title, vectors=model.coordinates(vectors).cpu().numpy())
 
 
 def _draw(window: Window, config: ModelConfig, settings: TrainConfig) -> tuple[Title, Masks]:

@@ -94,6 +94,7 @@ def test_the_same_model_gives_the_same_bytes_and_another_does_not(folder: Path, 
     [
         {"position": "learned", "missing": "zero", "global_token": False},
         {"position": "time", "missing": "masked", "projection": "per-modality", "layer": "hidden"},
+        {"projection": "whitened"},
     ],
 )
 def test_every_option_comes_back_with_the_weights(

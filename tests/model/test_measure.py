@@ -144,7 +144,7 @@ def test_only_the_direction_of_a_prediction_counts(
     assert loss_of(batch, 3 * batch.vectors.numpy(), config, loss) == pytest.approx(0, abs=1e-6)
 
 
-def test_the_length_of_a_block_is_held_against_its_cosine(
+def test_the_length_of_a_block_as_a_share_of_the_true_one_is_held_against_its_cosine(
     config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]
 ) -> None:
     batch, predicted, weights = asked
@@ -154,7 +154,11 @@ def test_the_length_of_a_block_is_held_against_its_cosine(
 
     for column, (start, stop) in enumerate(EDGES):
         parts = zip(predicted[:, start:stop], truth[:, start:stop], weights[:, column], strict=True)
-        expected = sum(weight * (np.linalg.norm(guess) - cosine(guess, there)) ** 2 for guess, there, weight in parts)
+        expected = sum(
+            weight * (np.linalg.norm(guess) / np.linalg.norm(there) - cosine(guess, there)) ** 2
+            for guess, there, weight in parts
+            if weight
+        )
         assert found.unsure[column].item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -173,10 +177,19 @@ def test_a_length_is_taught_without_turning_the_prediction(
         torch.testing.assert_close(gradient, along)
 
 
-def test_the_published_loss_teaches_no_length(config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]) -> None:
-    batch, predicted, _ = asked
+def test_the_length_of_a_whole_vector_is_held_against_its_cosine(
+    config: ModelConfig, asked: tuple[Batch, np.ndarray, np.ndarray]
+) -> None:
+    batch, predicted, weights = asked
 
-    assert not judge(torch.from_numpy(predicted)[batch.target_rows], batch, config, "vector").unsure.any()
+    found = judge(torch.from_numpy(predicted)[batch.target_rows], batch, config, "vector")
+
+    rows = zip(predicted, batch.vectors.numpy(), weights.max(axis=1), strict=True)
+    lengths = [
+        weight * (np.linalg.norm(guess) / np.linalg.norm(there) - cosine(guess, there)) ** 2
+        for guess, there, weight in rows
+    ]
+    assert found.unsure.item() == pytest.approx(sum(lengths), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["vector", "blocks"])

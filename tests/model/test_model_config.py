@@ -19,7 +19,7 @@ from mediafm_cli.model.transformer import MediaFM
 THREE = Layout(tuple(Block(name, 768 * at, 768 * at + 768, f"{name}.a", "1") for at, name in enumerate("vat")))
 OPTIONS = {
     "position": ["learned", "rotary", "time"],
-    "projection": ["linear", "per-modality"],
+    "projection": ["linear", "per-modality", "whitened"],
     "missing": ["zero", "null-token", "masked"],
     "global_token": [True, False],
     "layer": ["output", "hidden"],

@@ -149,6 +149,13 @@ def test_nothing_is_hidden_where_no_shot_shows_anything(mask_by: str) -> None:
     assert not masks.weights.any()
 
 
+def test_where_nothing_is_to_be_hidden_nothing_is_and_all_is_asked_for() -> None:
+    masks = draw(long_title(30), Objective(0.0, 0.0, visible_ratio=1.0))
+
+    assert not masks.masked.any()
+    assert masks.weights.all()
+
+
 def test_of_some_shots_what_is_visible_is_asked_for_too() -> None:
     shots = 20_000
     masks = draw(long_title(shots), Objective(0.2, 0.2, visible_ratio=0.25))

@@ -15,7 +15,7 @@ from mediafm_cli.model.folder import load_model
 from mediafm_cli.model.title import Layout, Title
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.store.schema import Block
-from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.config import MODALITY_WISE, TrainConfig
 from mediafm_cli.train.loop import pretrain
 
 SHOTS, WINDOW = 96, 24
@@ -39,7 +39,7 @@ def make_scenes(count: int, seed: int) -> list[Title]:
 @pytest.fixture(scope="module", params=["rotary", "learned"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MediaFM:
     folder = tmp_path_factory.mktemp("seams") / "model"
-    told = {"dropout": 0.0, "input_dropout": 0.5, "position": request.param}
+    told = {**MODALITY_WISE.model, "dropout": 0.0, "position": request.param}
     config = ModelConfig(LAYOUT, hidden=32, layers=2, heads=2, max_shots=SHOTS, **told)
     pretrain(make_scenes(30, seed=0), config, TrainConfig(max_steps=100, batch_shots=480), folder)
     return load_model(folder)

@@ -74,7 +74,7 @@ def test_only_what_is_asked_for_is_predicted(model: MediaFM, make_title: MakeTit
 
 
 @pytest.mark.parametrize("missing", ["zero", "null-token", "masked"])
-@pytest.mark.parametrize("projection", ["linear", "per-modality"])
+@pytest.mark.parametrize("projection", ["linear", "per-modality", "whitened"])
 def test_a_masked_shot_is_never_seen(config: ModelConfig, make_title: MakeTitle, projection: str, missing: str) -> None:
     model = vivid(replace(config, projection=projection, missing=missing))
     title, other = make_title(6, 1), make_title(6, 2)
@@ -90,7 +90,7 @@ def test_a_masked_shot_is_never_seen(config: ModelConfig, make_title: MakeTitle,
     assert torch.equal(output.cls, again.cls)
 
 
-@pytest.mark.parametrize("projection", ["linear", "per-modality"])
+@pytest.mark.parametrize("projection", ["linear", "per-modality", "whitened"])
 @pytest.mark.parametrize("column", [0, 1, 2])
 def test_a_masked_block_is_never_seen_and_the_others_of_its_shot_are(
     config: ModelConfig, make_title: MakeTitle, column: int, projection: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,9 +17,10 @@ from toy_world import SHORT, TINY, WITH_METADATA, make_titles
 from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
+from mediafm_cli.model.msm import Distances, measure
 from mediafm_cli.model.title import Title
-from mediafm_cli.model.whitening import Whitening
 from mediafm_cli.train.config import RECIPES, TrainConfig
+from mediafm_cli.train.coordinates import measure_whitening
 from mediafm_cli.train.loop import ON_CPU, Result
 from mediafm_cli.train.metrics import Metrics, Validation
 from mediafm_cli.train.sequences import split_titles
@@ -50,12 +51,25 @@ def test_the_coordinates_are_those_of_the_training_titles_and_stay(tmp_path: Pat
     run(tmp_path, model_config=replace(TINY, projection="whitened"), settings=replace(SHORT, ema=ema))
 
     train = split_titles(TITLES, SHORT.val_fraction, SHORT.seed).train
-    expected = Whitening(TINY.layout.blocks)
-    expected.fit(train)
     found = load_model(tmp_path).whitening
     assert found is not None
-    for name, values in expected.state_dict().items():
+    for name, values in measure_whitening(train, TINY, SHORT.seed).items():
         assert torch.equal(found.get_buffer(name), values)
+
+
+def test_a_model_whose_vectors_are_not_whitened_is_taught_no_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "plain")
+    monkeypatch.setattr("mediafm_cli.train.step.measure", _without_lengths)
+    run(tmp_path / "without")
+
+    assert products(tmp_path / "plain") == products(tmp_path / "without")
+
+
+def _without_lengths(*arguments: Any) -> Distances:
+    found = measure(*arguments)
+    return replace(found, unsure=found.unsure * float("nan"))
 
 
 def test_a_seed_gives_the_same_files_twice_and_another_does_not(tmp_path: Path) -> None:

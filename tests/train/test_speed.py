@@ -19,7 +19,10 @@ from mediafm_cli.train.speed import Stopwatch, measure_peak, step_flops
 
 
 @pytest.mark.parametrize("lengths", [(12, 3, 7), (8, 8)])
-@pytest.mark.parametrize("config", [TINY, replace(TINY, layers=3, global_token=False, position="learned")])
+@pytest.mark.parametrize(
+    "config",
+    [TINY, replace(TINY, layers=3, global_token=False, position="learned"), replace(TINY, projection="whitened")],
+)
 def test_the_operations_of_a_step_are_those_that_torch_counts(config: ModelConfig, lengths: tuple[int, ...]) -> None:
     model = MediaFM.seeded(replace(config, missing="zero"), 0)
     titles = [make_titles(1, shots=(shots, shots + 1), seed=shots)[0] for shots in lengths]

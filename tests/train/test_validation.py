@@ -93,6 +93,23 @@ def test_the_baselines_of_modalities_are_those_of_an_independent_formula() -> No
     assert held_out.neighbour_loss == pytest.approx(np.mean(copies), abs=1e-6)
 
 
+def test_a_whitened_model_is_held_against_baselines_in_its_own_coordinates() -> None:
+    model = MediaFM.seeded(replace(TINY, projection="whitened"), 0)
+    assert model.whitening is not None
+    model.whitening.fit(title.vectors for title in SPLIT.train)
+    found = validation_set(SPLIT, model, SHORT)
+    assert found is not None
+
+    def seen(title: Title) -> Title:
+        return replace(title, vectors=model.coordinates(torch.from_numpy(title.vectors)).numpy())
+
+    whitened = Split(*(tuple(map(seen, side)) for side in (SPLIT.train, SPLIT.validation)))
+    expected = validation_set(whitened, MediaFM.seeded(TINY, 0), SHORT)
+    assert expected is not None
+    assert found.mean_loss == pytest.approx(expected.mean_loss, abs=1e-6)
+    assert found.neighbour_loss == pytest.approx(expected.neighbour_loss, abs=1e-6)
+
+
 @pytest.mark.parametrize("objective", [Objective(), MEDIAFM])
 def test_skill_is_the_share_of_a_baselines_loss_that_is_gone(objective: Objective) -> None:
     held_out = held_out_of(objective=objective)
