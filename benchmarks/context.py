@@ -2,7 +2,7 @@
 
     python benchmarks/context.py --world dialogue --seeds 1         # minutes on two cores
     python benchmarks/context.py --seeds 1 2 3 4 5 -o results.jsonl # every world; goes on where it was stopped
-    python benchmarks/context.py --recipe mediafm --set position=rotary
+    python benchmarks/context.py --recipe mediafm --set position=rotary --task scene
     python benchmarks/context.py --loud audio=10                    # fused as it comes, without normalisation
     python benchmarks/context.py --table results.jsonl
 
@@ -81,7 +81,9 @@ class Fusion:
         return Title(drawn.title_id, unit, drawn.present, drawn.start_s, None, drawn.title_id)
 
 
-def run(world: World, seed: int, fusion: Fusion, config: ModelConfig, settings: TrainConfig) -> dict[str, Any]:
+def run(
+    world: World, seed: int, fusion: Fusion, config: ModelConfig, settings: TrainConfig, tasks: Sequence[str]
+) -> dict[str, Any]:
     """Pretrain and probe.
 
     Returns:
@@ -95,7 +97,7 @@ def run(world: World, seed: int, fusion: Fusion, config: ModelConfig, settings: 
         model = load_model(Path(folder) / "model")
     trained_s = time.perf_counter() - started
     scores, over_best = {}, {}
-    for task in PROBED:
+    for task in tasks:
         scores[task], over_best[task] = probe_task(world, seed, fusion, model, task)
     return {
         "trained_s": round(trained_s),
@@ -152,14 +154,14 @@ def table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         groups[record["world"], record["variant"]].append(record)
     for (world, variant), runs in groups.items():
         yield f"{world}, {variant}: {len(runs)} seeds, trained in {np.mean([run['trained_s'] for run in runs]):.0f} s"
-        rows = list(runs[0]["scores"]["scene"])
-        yield f"  {'':<28}" + "".join(f"{task:>9}" for task in PROBED)
-        for row in rows:
-            cells = [[run["scores"][task].get(row) for run in runs] for task in PROBED]
+        tasks = list(runs[0]["scores"])
+        yield f"  {'':<28}" + "".join(f"{task:>9}" for task in tasks)
+        for row in runs[0]["scores"][tasks[0]]:
+            cells = [[run["scores"][task].get(row) for run in runs] for task in tasks]
             said = "".join(f"{np.mean(of_task):>9.3f}" if None not in of_task else f"{'–':>9}" for of_task in cells)
             yield f"  {row:<28}{said}"
         for row in TRAINED:
-            for task in PROBED:
+            for task in tasks:
                 over = [run["over_best"][task][row] for run in runs]
                 rivals = ", ".join(sorted({best for best, *_ in over}))
                 yield f"  {row}, {task}: {_over_seeds([value for _, value, *_ in over])} over {rivals}"
@@ -180,6 +182,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--recipe", choices=RECIPES, default="modality-wise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field of any of the configs")
+    parser.add_argument("--task", choices=PROBED, action="append", help="that is probed; default: all")
     parser.add_argument("--loud", default="", metavar="MODALITY=FACTOR", help="fuse without normalisation, one louder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="add a line of JSON for each run")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such lines, and run nothing")
@@ -197,15 +200,16 @@ def main() -> None:
         parser.error(f"--loud {arguments.loud}: the modalities are {', '.join(MODALITIES)}")
     fusion = Fusion(loud, float(factor or 1))
     asked = [*arguments.set, *([f"loud {arguments.loud}"] if loud else [])]
+    tasks = arguments.task or list(PROBED)
     variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps"])
     done = _read(arguments.output)
     for seed in arguments.seeds:
         for name in arguments.world or WORLDS:
-            record = {"world": name, "seed": seed, "variant": variant, "settings": repr((shape, settings))}
+            record = {"world": name, "seed": seed, "variant": variant, "settings": repr((shape, settings, tasks))}
             if any(record.items() <= one.items() for one in done):
                 continue
             config = ModelConfig(fusion.layout(WORLDS[name]), **shape)
-            record |= run(WORLDS[name], seed, fusion, config, replace(settings, seed=seed))
+            record |= run(WORLDS[name], seed, fusion, config, replace(settings, seed=seed), tasks)
             done.append(record)
             if arguments.output:
                 with arguments.output.open("a") as file:
