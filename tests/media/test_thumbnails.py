@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 from colour_clips import BT709_TO_BT2020, Tags, code_ycbcr, hlg_signal, make_frame, pq_signal, write_frames
 
+from mediafm_cli.media.container import open_media
+from mediafm_cli.media.decoding import VideoPass
+from mediafm_cli.media.probe import require_video
 from mediafm_cli.media.shots import cut_into_shots
+from mediafm_cli.media.thumbnails import read_thumbnails
 from mediafm_cli.segmenters.content import ContentSegmenter
 
 SIZE = (160, 90)
@@ -51,6 +57,32 @@ def write_sdr(path: Path, pictures: list[np.ndarray], options: dict[str, str]) -
     tags = Tags(1, 1, 1, 1)
     frames = [make_frame(code_ycbcr(picture, 1, full=False, depth=8), "yuv444p", tags) for picture in pictures]
     return write_frames(path, frames, tags, codec="libx264", options={"qp": "0", **options})
+
+
+def compare_with_means(film: Path, most: int = 50) -> np.ndarray:
+    """How far the thumbnails of a film are from the means of all that their pixels cover: [frames], of 255."""
+    apart = []
+    with open_media(film) as container:
+        video = VideoPass(container, require_video(film, container))
+        for _, frame, thumbnail in islice(read_thumbnails(video, (64, 36)), most):
+            means = frame.reformat(64, 36, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+            assert thumbnail.rgb.shape == means.shape
+            apart.append(np.abs(thumbnail.rgb.astype(int) - means).mean())
+    return np.array(apart)
+
+
+def test_a_thumbnail_of_a_small_picture_is_the_mean_of_what_it_covers(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    assert not compare_with_means(write_sdr(tmp_path / "film.mkv", pictures[:5], {})).any()
+
+
+@pytest.mark.parametrize("name", ["sintel_10s.mp4", "bbb_480p_30s.mp4"])
+def test_a_thumbnail_of_a_large_picture_is_close_to_the_mean_of_what_it_covers(media: Path, name: str) -> None:
+    apart = compare_with_means(media / name)
+
+    assert apart.any()  # it is not computed from all of the picture
+    assert apart.max() < 3
 
 
 def weave(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
