@@ -21,9 +21,9 @@ def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator
     """Scale each frame of a pass to ``size`` (width, height): neither turned nor stretched.
 
     A pixel is the mean of four that are read of a large picture, and of all that it covers of a small one: to read all
-    of a large one costs a tenth of decoding it, and tells no more. HDR is shown as SDR, and an interlaced picture by
-    one of its fields, for detectors are made for such pictures; the rest is left as coded. Constant memory, and one
-    reformatter a title: one a frame costs a tenth of the decoding.
+    of a large one takes longer, and tells no more. HDR is shown as SDR, and an interlaced picture by one of its fields,
+    for detectors are made for such pictures; the rest is left as coded. Constant memory, and two reformatters a title:
+    new ones for each frame would cost a tenth of the decoding.
 
     Yields:
         (pts, frame, thumbnail); a thumbnail without pixels where ``size`` is ``None``.

@@ -140,14 +140,14 @@ class Distances:
 
     Attributes:
         sums: [terms], weighted; one term for each modality, or a single one for whole vectors.
-        unsure: [terms], weighted: the squared difference between the length of a prediction, as a share of the true
-            one, and its cosine. A cosine has nothing to say of the length: where it matters (see ``Whitening.undo``)
-            this teaches it apart, and the surer a prediction is, the longer it becomes.
+        length_errors: [terms], weighted: the squared difference between the length of a prediction, as a share of the
+            true one, and its cosine. A cosine has nothing to say of the length: where it matters (see
+            ``Whitening.undo``) this teaches it apart, and the surer a prediction is, the longer it becomes.
         cosines, counts: [m]: sum of the cosines by modality over hidden blocks that are asked for, and their number.
     """
 
     sums: Tensor
-    unsure: Tensor
+    length_errors: Tensor
     cosines: Tensor
     counts: Tensor
 
@@ -176,12 +176,12 @@ def measure(predicted: Tensor, truth: Tensor, batch: Batch, blocks: Sequence[Blo
         whole = products.sum(dim=-1) / (length * true_length)  # [K]
         asked = weights.amax(dim=-1)
         sums = ((1 - whole) * asked).sum()[None]
-        unsure = ((length / true_length - whole.detach()).square() * asked).sum()[None]
+        length_errors = ((length / true_length - whole.detach()).square() * asked).sum()[None]
     else:
         sums = ((1 - cosines) * weights).sum(dim=0)
-        unsure = ((lengths / true_lengths - cosines.detach()).square() * weights).sum(dim=0)
+        length_errors = ((lengths / true_lengths - cosines.detach()).square() * weights).sum(dim=0)
     hidden = _hidden(batch) & (weights > 0)  # [K, m]
-    return Distances(sums, unsure, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
+    return Distances(sums, length_errors, (cosines.detach() * hidden).sum(dim=0), hidden.sum(dim=0))
 
 
 def _by_block(rows: Tensor, widths: Sequence[int], reduce: Callable[..., Tensor]) -> Tensor:
@@ -201,15 +201,11 @@ def mean_cosines(cosines: Tensor, counts: Tensor, blocks: Sequence[Block]) -> di
     return {block.name: total / count for block, total, count in pairs if count}
 
 
-def _of_targets(rows: Tensor, batch: Batch) -> Tensor:
-    """The rows, [N, ...], of the shots of which anything is asked: [K, ...]."""
-    return rows if batch.target_rows is None else rows.index_select(0, batch.target_rows)
-
-
 def _hidden(batch: Batch) -> Tensor:
+    """bool [K, m], of the shots of which anything is asked."""
     if batch.masked is None:
         raise ValueError("nothing is hidden in this batch")
-    return _of_targets(batch.masked, batch)
+    return batch.masked if batch.target_rows is None else batch.masked.index_select(0, batch.target_rows)
 
 
 def _weights(batch: Batch) -> Tensor:

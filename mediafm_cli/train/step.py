@@ -110,7 +110,7 @@ class Learner:
                     output = self.spread(part)
                 distances = measure(output.predicted, output.truth, part, blocks, loss_name)
                 # Gradients of several processes are averaged, and what is wanted is their sum.
-                taught = distances.sums if self.model.whitening is None else distances.sums + distances.unsure
+                taught = distances.sums if self.model.whitening is None else distances.sums + distances.length_errors
                 (mean_distance(taught, weights) * world.ranks).backward()
             found.append(torch.cat([distances.sums.detach(), distances.cosines, distances.counts]))
         norm = whole(clip_grad_norm_(self._parameters, settings.grad_clip))

@@ -159,7 +159,7 @@ def test_the_length_of_a_block_as_a_share_of_the_true_one_is_held_against_its_co
             for guess, there, weight in parts
             if weight
         )
-        assert found.unsure[column].item() == pytest.approx(expected, rel=1e-5)
+        assert found.length_errors[column].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_length_is_taught_without_turning_the_prediction(
@@ -168,7 +168,7 @@ def test_a_length_is_taught_without_turning_the_prediction(
     batch, predicted, _ = asked
     rows = torch.from_numpy(predicted)[batch.target_rows].requires_grad_()
 
-    judge(rows, batch, config, "blocks").unsure.sum().backward()
+    judge(rows, batch, config, "blocks").length_errors.sum().backward()
 
     assert rows.grad is not None
     for start, stop in EDGES:
@@ -189,7 +189,7 @@ def test_the_length_of_a_whole_vector_is_held_against_its_cosine(
         weight * (np.linalg.norm(guess) / np.linalg.norm(there) - cosine(guess, there)) ** 2
         for guess, there, weight in rows
     ]
-    assert found.unsure.item() == pytest.approx(sum(lengths), rel=1e-5)
+    assert found.length_errors.item() == pytest.approx(sum(lengths), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["vector", "blocks"])

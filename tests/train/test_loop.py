@@ -69,7 +69,7 @@ def test_a_model_whose_vectors_are_not_whitened_is_taught_no_length(
 
 def _without_lengths(*arguments: Any) -> Distances:
     found = measure(*arguments)
-    return replace(found, unsure=found.unsure * float("nan"))
+    return replace(found, length_errors=found.length_errors * float("nan"))
 
 
 def test_a_seed_gives_the_same_files_twice_and_another_does_not(tmp_path: Path) -> None:
