@@ -33,11 +33,15 @@ class World:
     """The processes of a run, and which one this is.
 
     Its methods are called by all of them, in the same order.
+
+    Attributes:
+        group: through which they speak; None for the one that carries gradients.
     """
 
     device: torch.device
     rank: int = 0
     ranks: int = 1
+    group: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -55,7 +59,7 @@ class World:
         if self.ranks == 1:
             return [value]
         values: list[Any] = [None] * self.ranks
-        dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value, group=self.group)
         return values
 
     def by_first(self, act: Callable[[], T]) -> T:
@@ -71,9 +75,9 @@ class World:
             try:
                 outcome = [(act(),)]
             except Exception:
-                dist.broadcast_object_list(outcome)
+                dist.broadcast_object_list(outcome, group=self.group)
                 raise
-        dist.broadcast_object_list(outcome)
+        dist.broadcast_object_list(outcome, group=self.group)
         if outcome[0] is None:
             raise _failed(0)
         return outcome[0][0]
@@ -115,7 +119,8 @@ def join_world(device: torch.device) -> Iterator[World]:
         PeerError: another process is gone.
     """
     if dist.is_initialized():
-        yield World(_own(device), dist.get_rank(), dist.get_world_size())
+        with _speaking(_own(device)) as world:
+            yield world
         return
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         if device.type == "cuda":
@@ -129,9 +134,25 @@ def join_world(device: torch.device) -> Iterator[World]:
         store = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=ranks)
-        yield World(device, dist.get_rank(), dist.get_world_size())
+        with _speaking(device) as world:
+            yield world
     # Not after an error: NCCL would wait for those that are still at work.
     dist.destroy_process_group()
+
+
+@contextmanager
+def _speaking(device: torch.device) -> Iterator[World]:
+    """The processes of the group that is there, with a way to speak that ends here.
+
+    A thread of Gloo's that still holds a tensor while Python ends aborts the process, and what was trained seems lost.
+    The threads of a group end with the last that refers to it; DDP and FSDP refer to theirs for ever.
+    """
+    group = dist.new_group() if dist.get_backend() == "gloo" else None
+    try:
+        yield World(device, dist.get_rank(), dist.get_world_size(), group)
+    finally:
+        if group is not None:
+            dist.destroy_process_group(group)
 
 
 def _own(device: torch.device) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,10 @@ def test_a_title_that_is_not_finite_is_named_whichever_process_has_it(both: Both
     for number in range(0, len(TITLES), 3):
         assert f"Not finite: the vectors of {TITLES[number].title_id}." in both.said[0][f"nan {number}"]
         assert both.said[1][f"nan {number}"].startswith("PeerError")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells threads by name")
+def test_what_processes_speak_through_ends_with_a_run(both: Both) -> None:
+    """One of its threads that lets go of a tensor while Python ends would abort what has done all it was to do."""
+    for said in both.said:
+        assert said["threads within"] > said["threads after"]
