@@ -14,7 +14,7 @@ from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.fields import take_one_field
 from mediafm_cli.media.light import is_beyond_standard
 
-_LARGE = 4  # times as wide and as high as its thumbnail
+_LARGE = 6  # times as wide and as high as its thumbnail
 
 
 def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator[tuple[int, VideoFrame, Thumbnail]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mediafm_cli.api import Boundary
 
@@ -62,38 +63,40 @@ class CutFinder:
     def _judge(self, end: int) -> list[Boundary]:
         """The cuts among the frames that have not been judged, up to frame ``end``, exclusive."""
         places = np.arange(self._next - self._first, end - self._first)
-        self._next = max(self._next, end)
-        likely = places[self._jumps[places] >= self._options.floor] if len(places) else places
+        if not len(places):
+            return []
+        self._next, options, jumps = end, self._options, self._jumps
+        lone = np.pad(jumps, (options.lasting + 1, options.lasting))
+        highest = sliding_window_view(lone, 2 * options.lasting + 2).max(axis=1)
+        likely = places[(jumps[places] >= options.floor) & (jumps[places] == highest[places])]
         found = (self._judge_one(place) for place in likely.tolist())
         return [cut for cut in found if cut is not None]
 
     def _judge_one(self, place: int) -> Boundary | None:
+        """Whether the highest of the jumps around it is a cut."""
         assert self._frames is not None
         options, frames, jumps, jump = self._options, self._frames, self._jumps, float(self._jumps[place])
-        earlier = range(max(0, place - 1 - options.lasting), place - 1)
-        later = range(place + 1, min(place + 1 + options.lasting, len(frames)))
-        if jump < max(jumps[number] for number in (*earlier, place - 1, *later)):
-            return None
-        around = [jumps[number] for number in (*earlier[-1:], place - 1, *later[:2])]
+        earlier = slice(max(0, place - 1 - options.lasting), place - 1)
+        later = slice(place + 1, place + 1 + options.lasting)
+        around = [*jumps[earlier][-1:], jumps[place - 1], *jumps[later][:2]]
         if jump < options.ratio * sum(around) / len(around):
             return None
         least = options.contrast * (float(frames[place - 1].std()) + float(frames[place].std())) / 2
         least = min(max(least, options.floor), options.ceiling)
         if jump < least:
             return None
-        alike = options.likeness * jump
-        if any(_distance(frames[place - 1], frames[number]) < alike for number in later):
-            return None
-        if any(_distance(frames[place], frames[number]) < alike for number in earlier):
+        comes_back = _distances(frames[later], frames[place - 1]), _distances(frames[earlier], frames[place])
+        if (np.concatenate(comes_back) < options.likeness * jump).any():
             return None
         return Boundary(self._first + place, "cut", score=jump / least)
 
 
 def measure_steps(frames: np.ndarray) -> np.ndarray:
     """Mean absolute difference of each frame from the one before: [m, values] gives [m - 1]."""
-    steps = np.subtract(frames[1:], frames[:-1], dtype=np.promote_types(frames.dtype, np.int16))
-    return np.abs(steps, out=steps).mean(axis=1)
+    return _distances(frames[1:], frames[:-1])
 
 
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    return float(measure_steps(np.stack([one, other]))[0])
+def _distances(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each frame from another, or all from one: [m, values] gives [m]."""
+    differences = np.maximum(frames, others) - np.minimum(frames, others)
+    return differences.sum(axis=1, dtype=np.uint32 if frames.dtype == np.uint8 else None) / frames.shape[1]

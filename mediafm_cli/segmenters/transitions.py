@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mediafm_cli.api import Boundary
 from mediafm_cli.segmenters.cuts import measure_steps
@@ -92,25 +91,32 @@ class TransitionFinder:
 
     def _find_runs(self, count: int) -> list[_Run]:
         """The best transition that ends with each of the newest ``count`` frames, where there is one, in order."""
-        first = self._at + 1 - len(self._pictures)
+        held, options = len(self._pictures), self._options
+        first = self._at + 1 - held
+        highest, far = _rolling_maxima(self._steps), np.cumsum(self._steps)
         best: dict[int, tuple[float, int, float]] = {}  # quality, length and change, by the place of the last frame
         for length in _LENGTHS:
-            begin = max(length, len(self._pictures) - count)
-            ends = np.arange(begin + (first + begin) % _EVERY, len(self._pictures), _EVERY)
-            for end, change, residual in self._find_ends(ends, length) if len(ends) else ():
+            begin = max(length, held - count)
+            ends = np.arange(begin + (first + begin) % _EVERY, held, _EVERY)
+            most = far[ends] - far[ends - length]  # no change is larger than the steps on the way
+            power = max(width for width in highest if width <= length)
+            steepest = np.maximum(highest[power][ends], highest[power][ends - length + power])
+            likely = np.flatnonzero((most >= options.change) & (steepest <= options.step * most))
+            for end, change, residual in self._find_ends(ends[likely], steepest[likely], length):
                 best[end] = max(best.get(end, (0.0, 0, 0.0)), (change * (1 - residual), length, change))
         return [
             _Run(first + end - length, first + end, change, quality, self._fade(end - length, end))
             for end, (quality, length, change) in sorted(best.items())
         ]
 
-    def _find_ends(self, ends: np.ndarray, length: int) -> Iterator[tuple[int, float, float]]:
+    def _find_ends(self, ends: np.ndarray, steepest: np.ndarray, length: int) -> Iterator[tuple[int, float, float]]:
         """Which of the places ``ends`` a transition of this length leads to, its change, and its residual."""
+        if not len(ends):
+            return
         options, pictures = self._options, self._pictures
         start, end = pictures[ends - length], pictures[ends]
         moved = np.abs(end - start)
         change = moved.mean(axis=1)
-        steepest = sliding_window_view(self._steps, length)[ends - length + 1].max(axis=1)
         kept = np.flatnonzero((change >= options.change) & (steepest <= options.step * change))
         residual = np.zeros(len(ends), np.float32)
         for quarter in (2, 1, 3):  # the middle one tells most
@@ -165,9 +171,22 @@ class TransitionFinder:
         yield Boundary(frame, "gradual", score=run.change / self._options.change, first=first, last=run.last)
 
 
+def _rolling_maxima(values: np.ndarray) -> dict[int, np.ndarray]:
+    """By a width of 1, 2, 4, …: the largest of each value and those before it, as many as the width, [n] each."""
+    maxima = {1: values}
+    width = 1
+    while 2 * width <= _LONGEST:
+        wider = maxima[width].copy()
+        np.maximum(wider[width:], maxima[width][:-width], out=wider[width:])
+        width *= 2
+        maxima[width] = wider
+    return maxima
+
+
 def _shrink(frames: np.ndarray) -> np.ndarray:
     """Means over blocks of 4 × 4 pixels, uint8 [m, h, w, 3] to float32 [m, values]: blends show as well there."""
     height, width = (side - side % 4 for side in frames.shape[1:3])
-    blocks = frames[:, :height, :width].reshape(len(frames), height // 4, 4, width // 4, 4, 3)
-    rows = blocks.sum(axis=2, dtype=np.uint16)
-    return (rows.sum(axis=3) / np.float32(16)).reshape(len(frames), -1)
+    rows = frames[:, :height, :width].reshape(len(frames), height // 4, 4, width * 3).astype(np.uint16)
+    pixels = (rows[:, :, 0] + rows[:, :, 1] + rows[:, :, 2] + rows[:, :, 3]).reshape(-1, 4, 3)
+    blocks = pixels[:, 0] + pixels[:, 1] + pixels[:, 2] + pixels[:, 3]
+    return (blocks / np.float32(16)).reshape(len(frames), -1)
