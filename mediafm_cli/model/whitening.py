@@ -69,13 +69,14 @@ class Whitening(nn.Module):
                 one.add(block)
         edges = pairwise(np.cumsum([0, *self._widths]).tolist())
         for number, (one, (start, stop)) in enumerate(zip(moments, edges, strict=True)):
+            if one.count:
+                self.length[number] = one.length / one.count
             center, variances, axes = one.principal_axes()
             if not variances.sum() > 1e-9:
                 continue
             raised = variances + (RIDGE + len(variances) / one.count) * variances.mean()
             self.center[start:stop] = center
             self.scale[start:stop] = raised.rsqrt() / (variances / raised).sum().sqrt()
-            self.length[number] = one.length / one.count
             self._axes[number].copy_(axes)
 
     @torch.no_grad()

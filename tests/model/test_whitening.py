@@ -167,10 +167,12 @@ def test_a_block_that_never_varies_is_left_as_it_is(config: ModelConfig, make_ti
     vectors = np.repeat(uneven(make_title, 1).vectors, shots, axis=0)
     title = replace(make_title(shots), vectors=vectors)
 
-    found = fitted(config, title)(torch.from_numpy(vectors)).numpy()
+    whitening = fitted(config, title)
+    found = whitening(torch.from_numpy(vectors))
 
     for start, stop in EDGES:
-        np.testing.assert_allclose(unit(found[:, start:stop]), unit(vectors[:, start:stop]), atol=1e-6)
+        np.testing.assert_allclose(unit(found[:, start:stop].numpy()), unit(vectors[:, start:stop]), atol=1e-6)
+    np.testing.assert_allclose(whitening.undo(found).numpy(), vectors, atol=1e-6)  # as long as it was, too
 
 
 def test_a_model_sees_and_predicts_in_its_coordinates(config: ModelConfig, make_title: MakeTitle) -> None:
