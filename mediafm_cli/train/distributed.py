@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,13 +36,14 @@ class World:
     Its methods are called by all of them, in the same order.
 
     Attributes:
-        group: through which they speak; None for the one that carries gradients.
+        group: gives the process group through which they speak, or None for the one that carries gradients; it holds
+            none, for a group ends with the last that refers to it.
     """
 
     device: torch.device
     rank: int = 0
     ranks: int = 1
-    group: dist.ProcessGroup | None = None
+    group: Callable[[], dist.ProcessGroup | None] = lambda: None
 
     @property
     def is_first(self) -> bool:
@@ -59,7 +61,7 @@ class World:
         if self.ranks == 1:
             return [value]
         values: list[Any] = [None] * self.ranks
-        dist.all_gather_object(values, value, group=self.group)
+        dist.all_gather_object(values, value, group=self.group())
         return values
 
     def by_first(self, act: Callable[[], T]) -> T:
@@ -75,9 +77,9 @@ class World:
             try:
                 outcome = [(act(),)]
             except Exception:
-                dist.broadcast_object_list(outcome, group=self.group)
+                dist.broadcast_object_list(outcome, group=self.group())
                 raise
-        dist.broadcast_object_list(outcome, group=self.group)
+        dist.broadcast_object_list(outcome, group=self.group())
         if outcome[0] is None:
             raise _failed(0)
         return outcome[0][0]
@@ -109,7 +111,7 @@ def _failed(rank: int) -> PeerError:
 
 @contextmanager
 def join_world(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started; alone where it did not. A process group of the caller's is used.
+    """Join the processes that torchrun started, or those of the caller's process group; alone where there is neither.
 
     Args:
         device: of a single process. Of several, each takes the GPU of its own number.
@@ -145,14 +147,17 @@ def _speaking(device: torch.device) -> Iterator[World]:
     """The processes of the group that is there, with a way to speak that ends here.
 
     A thread of Gloo's that still holds a tensor while Python ends aborts the process, and what was trained seems lost.
-    The threads of a group end with the last that refers to it; DDP and FSDP refer to theirs for ever.
+    The threads of a group end with the last that refers to it; FSDP, and what DDP imports, refer to theirs for ever.
     """
-    group = dist.new_group() if dist.get_backend() == "gloo" else None
+    if "gloo" not in dist.get_backend():
+        yield World(device, dist.get_rank(), dist.get_world_size())
+        return
+    group = dist.new_group(backend="gloo")
+    assert isinstance(group, dist.ProcessGroup), "a group of all processes has this one in it"
     try:
-        yield World(device, dist.get_rank(), dist.get_world_size(), group)
+        yield World(device, dist.get_rank(), dist.get_world_size(), weakref.ref(group))
     finally:
-        if group is not None:
-            dist.destroy_process_group(group)
+        dist.destroy_process_group(group)
 
 
 def _own(device: torch.device) -> torch.device:

@@ -127,9 +127,9 @@ def main(folder: Path) -> None:
     """All that needs two processes, as one run after the other."""
     torch.set_num_threads(1)
     with join_world(torch.device("cpu")) as world:
-        said, rank = train_all(folder), world.rank
-        del world
-        said["threads within"] = gloo_threads()
+        rank, before = world.rank, gloo_threads()
+        said = train_all(folder)
+        said |= {"threads before": before, "threads within": gloo_threads()}
     said["threads after"] = gloo_threads()
     (folder / f"said-{rank}.json").write_text(json.dumps(said))
 
