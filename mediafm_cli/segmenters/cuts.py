@@ -66,14 +66,14 @@ class CutFinder:
         if not len(places):
             return []
         self._next, options, jumps = end, self._options, self._jumps
-        lone = np.pad(jumps, (options.lasting + 1, options.lasting))
-        highest = sliding_window_view(lone, 2 * options.lasting + 2).max(axis=1)
+        padded = np.pad(jumps, (options.lasting + 1, options.lasting))
+        highest = sliding_window_view(padded, 2 * options.lasting + 2).max(axis=1)
         likely = places[(jumps[places] >= options.floor) & (jumps[places] == highest[places])]
         found = (self._judge_one(place) for place in likely.tolist())
         return [cut for cut in found if cut is not None]
 
     def _judge_one(self, place: int) -> Boundary | None:
-        """Whether the highest of the jumps around it is a cut."""
+        """The cut at ``place``, if the jump there, the highest of those around it, is one."""
         assert self._frames is not None
         options, frames, jumps, jump = self._options, self._frames, self._jumps, float(self._jumps[place])
         earlier = slice(max(0, place - 1 - options.lasting), place - 1)

@@ -12,6 +12,7 @@ from mediafm_cli.segmenters.cuts import measure_steps
 
 _LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 64)
 _LONGEST = _LENGTHS[-1]
+_ROUNDING = 1 + 1e-5  # of float32: a straight fade changes by the sum of its steps, and must not fall short of it
 _EVERY = 2  # only every second frame is tried as the last of a transition: half the cost, and next to nothing is lost
 
 
@@ -93,15 +94,15 @@ class TransitionFinder:
         """The best transition that ends with each of the newest ``count`` frames, where there is one, in order."""
         held, options = len(self._pictures), self._options
         first = self._at + 1 - held
-        highest, far = _rolling_maxima(self._steps), np.cumsum(self._steps)
+        highest, travelled = _rolling_maxima(self._steps), np.cumsum(self._steps)
         best: dict[int, tuple[float, int, float]] = {}  # quality, length and change, by the place of the last frame
         for length in _LENGTHS:
             begin = max(length, held - count)
             ends = np.arange(begin + (first + begin) % _EVERY, held, _EVERY)
-            most = far[ends] - far[ends - length]  # no change is larger than the steps on the way
-            power = max(width for width in highest if width <= length)
-            steepest = np.maximum(highest[power][ends], highest[power][ends - length + power])
-            likely = np.flatnonzero((most >= options.change) & (steepest <= options.step * most))
+            reach = _ROUNDING * (travelled[ends] - travelled[ends - length])  # no change is larger than all its steps
+            width = max(width for width in highest if width <= length)
+            steepest = np.maximum(highest[width][ends], highest[width][ends - length + width])
+            likely = np.flatnonzero((reach >= options.change) & (steepest <= options.step * reach))
             for end, change, residual in self._find_ends(ends[likely], steepest[likely], length):
                 best[end] = max(best.get(end, (0.0, 0, 0.0)), (change * (1 - residual), length, change))
         return [

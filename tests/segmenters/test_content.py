@@ -13,8 +13,10 @@ from clip_thumbnails import read_clip
 from mediafm_cli.api import Boundary, Thumbnail
 from mediafm_cli.evaluate.boundaries import Counts, count_cuts
 from mediafm_cli.options import describe_options
+from mediafm_cli.segmenters import transitions
 from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.segmenters.cuts import CutOptions
+from mediafm_cli.segmenters.transitions import TransitionFinder, TransitionOptions
 
 Film = list[np.ndarray]
 FRAMES = 60
@@ -203,3 +205,26 @@ def test_gradual_transitions_can_be_left_out() -> None:
     found = list(segmenter.detect(Thumbnail(number, 0.0, picture) for number, picture in enumerate(film)))
 
     assert [boundary.frame for boundary in found] == [2 * FRAMES + 24]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_cannot_be_a_transition_is_passed_over_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Dissolves that change by no more than a transition must, in a straight line but for rounding."""
+    draws = np.random.default_rng(seed)
+    length = int(draws.choice([8, 12, 16, 20, 24, 32, 40, 48, 64]))
+    phase = draws.random((1, 36, 64, 3))
+    bright, brighter = draws.choice([-1, 1], (2, 1, 9, 16, 3)).repeat(4, axis=2).repeat(4, axis=3)
+    done = np.clip(np.arange(-70, length + 70) / length, 0, 1)[:, None, None, None]
+    dissolve = (128 + 20 * bright + brighter * np.floor(20 * done + phase)).astype(np.uint8)
+
+    found = transitions_of(dissolve)
+    monkeypatch.setattr(transitions, "_ROUNDING", 1e9)  # passes over nothing
+
+    assert found == transitions_of(dissolve) != []
+
+
+def transitions_of(dissolve: np.ndarray) -> list[Boundary]:
+    finder = TransitionFinder(TransitionOptions())
+    return [*finder.push(dissolve), *finder.finish()]
