@@ -101,3 +101,18 @@ def test_interlaced_film_is_cut_as_its_progressive_version(pictures: list[np.nda
 
     assert starts == find_starts(progressive)
     assert {29, 48} <= set(starts)  # hand-checked cuts, at half the rate
+
+
+@pytest.mark.parametrize(("times", "pixels_read"), [(2, 4), (5, 25), (6, 4), (9, 4)])
+def test_a_pixel_is_the_mean_of_all_that_it_covers_or_of_four_in_a_large_picture(
+    tmp_path: Path, times: int, pixels_read: int
+) -> None:
+    """Noise: the mean of n values of it strays from the middle by its spread over the root of n."""
+    width, height = 64, 36
+    noise = np.random.default_rng(0).integers(0, 256, (times * height, times * width, 1), np.uint8)
+    film = write_sdr(tmp_path / "film.mkv", [np.repeat(noise, 3, axis=2) / 255], {})
+
+    with open_media(film) as container:
+        ((_, _, thumbnail),) = read_thumbnails(VideoPass(container, require_video(film, container)), (width, height))
+
+    assert thumbnail.rgb.std() == pytest.approx(noise.std() / pixels_read**0.5, rel=0.15)
