@@ -59,7 +59,8 @@ class Whitening(nn.Module):
     def fit(self, parts: Iterable[np.ndarray]) -> None:
         """Measure the coordinates on fused vectors, float32 [n, D] each.
 
-        A block that never varies is left as it is. Rows that are not finite do not count: training names them.
+        A block that never varies is left as it is, but for its length. Rows that are not finite do not count: training
+        names them.
         """
         moments = [_Moments(width) for width in self._widths]
         for vectors in parts:
