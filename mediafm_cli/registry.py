@@ -79,6 +79,8 @@ def kind_of(group: str) -> str:
 def find(group: str) -> list[Found]:
     """Every plugin of ``group`` that the allow-list admits, by name; two distributions may offer one name.
 
+    What is installed is looked up once in a process, for each ``sys.path`` anew.
+
     ``MEDIAFM_PLUGINS``, a comma-separated list of distributions, is the allow-list; unset, all are admitted.
     """
     allowed = os.environ.get(ALLOW_LIST)
@@ -89,7 +91,11 @@ def find(group: str) -> list[Found]:
 
 @cache
 def _installed(group: str, path: tuple[str, ...]) -> tuple[Found, ...]:
-    """Every plugin of ``group`` on ``path``, by name. To look takes tens of milliseconds, and each title asks."""
+    """Every plugin of ``group``, by name. To look takes tens of milliseconds, and each title asks.
+
+    Args:
+        path: ``sys.path``, on which they are looked for.
+    """
     from importlib.metadata import entry_points
 
     owners: dict[int, tuple[str, str]] = {}

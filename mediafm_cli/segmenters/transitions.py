@@ -100,7 +100,7 @@ class TransitionFinder:
             begin = max(length, held - count)
             ends = np.arange(begin + (first + begin) % _EVERY, held, _EVERY)
             reach = _ROUNDING * (travelled[ends] - travelled[ends - length])  # no change is larger than all its steps
-            width = max(width for width in highest if width <= length)
+            width = max(known for known in highest if known <= length)
             steepest = np.maximum(highest[width][ends], highest[width][ends - length + width])
             likely = np.flatnonzero((reach >= options.change) & (steepest <= options.step * reach))
             for end, change, residual in self._find_ends(ends[likely], steepest[likely], length):
