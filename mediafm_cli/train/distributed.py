@@ -126,6 +126,7 @@ def join_world(device: torch.device) -> Iterator[World]:
         return
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         if device.type == "cuda":
+            device = torch.device("cuda", device.index or 0)
             torch.cuda.set_device(device)
         yield World(device)
         return

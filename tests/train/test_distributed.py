@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import several_processes
+import torch
 from several_processes import HANDED_ON, RUNS, TITLES, Interrupted, launch, train
 from short_runs import lines
 
 from mediafm_cli.model.folder import read_config, read_weights
+from mediafm_cli.train.distributed import join_world
 from mediafm_cli.train.metrics import Metrics
 
 TOLERANCES = {"adamw": 1e-5, "muon": 5e-3}
@@ -56,6 +58,16 @@ def difference(one: Path, two: Path) -> float:
 
 def last(folder: Path) -> Path:
     return folder / "checkpoints" / "step-00000012"
+
+
+def test_a_gpu_without_a_number_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+
+    with join_world(torch.device("cuda")) as world:
+        assert world.device == torch.device("cuda", 0)
+
+    assert taken == [torch.device("cuda", 0)]
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -19,9 +19,9 @@ from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.msm import Distances, measure
 from mediafm_cli.model.title import Title
-from mediafm_cli.train.config import RECIPES, TrainConfig
+from mediafm_cli.train.config import MODALITY_WISE, RECIPES, TrainConfig
 from mediafm_cli.train.coordinates import measure_whitening
-from mediafm_cli.train.loop import ON_CPU, Result
+from mediafm_cli.train.loop import ON_CPU, Engine, Result
 from mediafm_cli.train.metrics import Metrics, Validation
 from mediafm_cli.train.sequences import split_titles
 
@@ -44,6 +44,20 @@ def test_the_model_learns_what_its_neighbours_cannot_tell(
     assert result.validation.skill_over_mean > 1 - 1.5 * loss
     assert result.validation.skill_over_neighbour > 1 - 1.5 * loss
     assert min(result.validation.cosine.values()) > 1 - 1.5 * loss
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gpu_learns_what_a_processor_learns(tmp_path: Path, compiled: bool) -> None:
+    shape = {"hidden": 48, "layers": 2, "heads": 6, "dropout": 0.0}
+    config = ModelConfig(TINY.layout, **{**MODALITY_WISE.model, **shape, "input_dropout": 0.0})
+    settings = replace(SHORT, max_steps=30, optimizer="adamw", precision="fp32")
+    engine = Engine(torch.device("cuda"), workers=2, compile=compiled)
+
+    there = run(tmp_path / "gpu", titles=make_titles(40), model_config=config, settings=settings, engine=engine)
+
+    here = run(tmp_path / "cpu", titles=make_titles(40), model_config=config, settings=settings)
+    assert there.losses == pytest.approx(here.losses, abs=1e-3)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
