@@ -51,4 +51,4 @@ def _try_first_picture(path: Path, decoding: Decoding) -> str:
     except RuntimeError:  # of PyAV, where no stream of the file has a decoder there
         return "it has no decoder for that"
     except av.error.FFmpegError as error:
-        return str(error)
+        return error.strerror or str(error)
