@@ -1,7 +1,7 @@
 """Time a training step beside the same shape in two libraries, and what surrounds it.
 
     python benchmarks/pretrain.py
-    python benchmarks/pretrain.py --size base --sequences 8 --device cuda
+    python benchmarks/pretrain.py --size base --sequences 32 --compile --steps 60   # on a GPU
 
 Every model takes the same vectors, as they come, through the same first and last layer, predicts the same hidden shots,
 and is moved by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median
@@ -30,7 +30,7 @@ from mediafm_cli.model.config import SIZES, ModelConfig
 from mediafm_cli.model.msm import Objective, draw_masks, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Block, Layout, Title
 from mediafm_cli.model.transformer import MediaFM
-from mediafm_cli.train.config import TrainConfig
+from mediafm_cli.train.config import MODALITY_WISE, TrainConfig
 from mediafm_cli.train.loop import Engine, pretrain
 from mediafm_cli.train.metrics import Metrics
 from mediafm_cli.train.optimizers import build_optimizers
@@ -42,6 +42,9 @@ LAYOUT = Layout(
 WINDOW = 512
 FILL = 0.6
 """Share of a padded batch that is shots, in a catalogue of mixed lengths."""
+
+LARGE = 1 << 16
+"""Shots of a batch as a large run has it."""
 
 Step = Callable[[], None]
 
@@ -200,11 +203,15 @@ def show(title: str, times: dict[str, list[float]]) -> None:
         print(f"  {name:<34} {statistics.median(seconds):8.3f} s")
 
 
-def compare_steps(config: ModelConfig, sequences: int, rounds: int, device: torch.device, precision: str) -> None:
+def compare_steps(
+    config: ModelConfig, sequences: int, rounds: int, device: torch.device, precision: str, compiled: bool
+) -> None:
     lengths = {"full windows": [WINDOW] * sequences, f"mixed lengths, fill {FILL}": mixed_lengths(sequences)}
     for title, chosen in lengths.items():
         batch = make_batch(make_titles(chosen), config, device)
         model = MediaFM.seeded(config, 0).to(device)
+        if compiled:
+            model.compile_blocks()
         adamw: list[Optimizer] = [AdamW(model.parameters(), lr=1e-4, fused=True)]
         steps = {
             "mediafm": our_step(batch, adamw, model, precision),
@@ -232,36 +239,44 @@ def compare_precisions(config: ModelConfig, sequences: int, rounds: int, device:
     print(f"  bf16 against fp32: {ratio(times, 'bf16', ['fp32']):.3f}")
 
 
-def compare_optimizers(config: ModelConfig, rounds: int, device: torch.device, precision: str, shots: int) -> None:
-    """What Muon and AdamW cost against the forward and backward passes of a step; these are timed on one window."""
-    window = make_batch(make_titles([WINDOW]), config, device)
+def compare_optimizers(config: ModelConfig, sequences: int, rounds: int, device: torch.device, precision: str) -> None:
+    """What Muon and AdamW cost beside the forward and backward passes, of one window and of ``sequences``.
+
+    Those of a large batch are reckoned from the latter: they cost as much more as they have more shots.
+    """
+    batches = {count: make_batch(make_titles([WINDOW] * count), config, device) for count in (1, sequences)}
     for name in ("muon", "adamw"):
         model = MediaFM.seeded(config, 0).to(device)
         optimizers = build_optimizers(model, TrainConfig(optimizer=name))  # type: ignore[arg-type]
-        passes = our_step(window, [], model, precision)
-        passes()
+        steps = {str(count): our_step(batch, [], model, precision) for count, batch in batches.items()}
+        steps["1"]()  # there are gradients to move by
 
         def move(optimizers: list[Optimizer] = optimizers) -> None:
             for optimizer in optimizers:
                 optimizer.step()
             _wait(device)
 
-        times = race({"passes": passes, "optimiser": move}, rounds)
-        one, moved = (statistics.median(seconds) for seconds in times.values())
-        shares = {size: moved / (moved + one * size / WINDOW) for size in (WINDOW, 4096, shots)}
-        said = ", ".join(f"{share:.1%} at {size} shots" for size, share in shares.items())
-        print(f"\nOptimiser {name}: {moved:.3f} s a step, passes {one:.3f} s a window of {WINDOW}: {said}")
+        times = {key: statistics.median(found) for key, found in race({**steps, "move": move}, rounds).items()}
+        moved = times.pop("move")
+        passes = {int(count) * WINDOW: taken for count, taken in times.items()}
+        passes[LARGE] = passes[sequences * WINDOW] * LARGE / (sequences * WINDOW)
+        said = ", ".join(f"{moved / (moved + taken):.1%} at {shots} shots" for shots, taken in passes.items())
+        print(f"\nOptimiser {name}: {moved:.4f} s a step, the passes of a window {passes[WINDOW]:.4f} s: {said}")
 
 
-def time_run(config: ModelConfig, device: torch.device, precision: str, steps: int, batch_shots: int) -> None:
-    """A real run, whose own log says how long it waited for data."""
+def time_run(
+    config: ModelConfig, device: torch.device, precision: str, steps: int, batch_shots: int, compiled: bool
+) -> None:
+    """A real run of the default recipe, whose own log says how long it waited for data."""
+    config = replace(config, dropout=0.1, **MODALITY_WISE.model)
     draws = np.random.default_rng(0)
     titles = make_titles(draws.integers(100, 700, 24).tolist())
     settings = TrainConfig(max_steps=steps, batch_shots=batch_shots, precision=precision, val_fraction=0.0)  # type: ignore[arg-type]
     seen: list[Metrics] = []
+    engine = Engine(device, compile=compiled)
     with tempfile.TemporaryDirectory() as folder:
-        pretrain(titles, config, settings, Path(folder) / "model", engine=Engine(device), progress=seen.append)
-    speeds = [metrics.speed for metrics in seen[1:-1]]
+        pretrain(titles, config, settings, Path(folder) / "model", engine=engine, progress=seen.append)
+    speeds = [metrics.speed for metrics in seen[steps // 4 : -1]]  # the first steps compile, and wait for data
     waits, rates, used = (
         statistics.median(getattr(speed, name) for speed in speeds) for name in ("data_wait", "shots_per_s", "mfu")
     )
@@ -277,19 +292,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile mediafm's own blocks")
+    parser.add_argument("--steps", type=int, default=8, help="of a run")
     arguments = parser.parse_args()
     device = find_device(arguments.device)
     precision = arguments.precision
     if precision == "auto":
         precision = "bf16" if device.type == "cuda" else "fp32"
-    size = SIZES[arguments.size]
+    size, sequences, rounds = SIZES[arguments.size], arguments.sequences, arguments.rounds
     config = ModelConfig(LAYOUT, size.hidden, size.layers, size.heads, dropout=0.0)
     print(f"{arguments.size}: {size.layers} layers of {size.hidden}, on {device}, {torch.get_num_threads()} threads")
-    compare_steps(config, arguments.sequences, arguments.rounds, device, precision)
-    compare_precisions(replace(config, layers=2), 1, arguments.rounds, device)
-    compare_optimizers(config, arguments.rounds, device, precision, 1 << 16)
-    time_run(config, device, precision, 8, 4 * WINDOW)
+    compare_steps(config, sequences, rounds, device, precision, arguments.compile)
+    if device.type == "cuda":
+        compare_precisions(config, sequences, rounds, device)
+    else:  # many processors compute bf16 slowly
+        compare_precisions(replace(config, layers=2), 1, rounds, device)
+    compare_optimizers(config, sequences, rounds, device, precision)
+    time_run(config, device, precision, arguments.steps, sequences * WINDOW, arguments.compile)
 
 
 if __name__ == "__main__":
