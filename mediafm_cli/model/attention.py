@@ -7,6 +7,7 @@ costs less than padding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,10 +24,15 @@ class Spans:
 
     Attributes:
         lengths: tokens of each of B sequences. ``offsets``: int32 [B + 1], where they begin, on the device.
+        most: tokens that none of them has more of; the same for all batches, so that nothing is compiled anew.
+        full: whether each has as many. ``flash``: whether the device has FlashAttention.
     """
 
     lengths: tuple[int, ...]
     offsets: Tensor
+    most: int
+    full: bool
+    flash: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,33 +59,46 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return torch.addcmul(x * rotation.cos.to(x.dtype), swapped, rotation.sin.to(x.dtype))
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans) -> Tensor:
-    """Every token attends to every token of its own sequence; [T, heads, w] each, and the result too."""
-    lengths = spans.lengths
+def has_flash(device: torch.device) -> bool:
+    """Whether FlashAttention runs there: on GPUs from Ampere on."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def attend_apart(query: Tensor, key: Tensor, value: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """As ``attend``, without FlashAttention, for sequences of any lengths."""
     if len(set(lengths)) == 1:
-        shape = (len(lengths), lengths[0])
-        return _attend_batch(*(x.unflatten(0, shape) for x in (query, key, value))).flatten(0, 1)
-    if _has_flash(query):
-        from torch.nn.attention.varlen import varlen_attn
-
-        longest = max(lengths)
-        return varlen_attn(query, key, value, spans.offsets, spans.offsets, longest, longest)  # type: ignore[return-value]
+        return _attend_batch(query, key, value, lengths[0])
     parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
-    return torch.cat([_attend_batch(*(x[None] for x in part))[0] for part in parts])
+    return torch.cat([_attend_batch(q, k, v, len(q)) for q, k, v in parts])
 
 
-def _has_flash(query: Tensor) -> bool:
-    """Whether FlashAttention takes it: in half precision, from Ampere on, with heads of a multiple of 8 up to 256."""
-    if not query.is_cuda or query.dtype not in (torch.bfloat16, torch.float16):
-        return False
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, spans: Spans, apart: Callable[..., Tensor] = attend_apart
+) -> Tensor:
+    """Every token attends to every token of its own sequence; [T, heads, w] each, and the result too.
+
+    Args:
+        apart: computes what FlashAttention does not take.
+    """
+    if spans.full:
+        return _attend_batch(query, key, value, spans.most)
+    if not (spans.flash and _is_taken_by_flash(query)):
+        return apart(query, key, value, spans.lengths)
+    from torch.nn.attention.varlen import varlen_attn
+
+    return varlen_attn(query, key, value, spans.offsets, spans.offsets, spans.most, spans.most)  # type: ignore[return-value]
+
+
+def _is_taken_by_flash(query: Tensor) -> bool:
+    """It is in half precision, with heads of a multiple of 8 up to 256."""
     width = query.shape[-1]
-    return width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+    return query.dtype in (torch.bfloat16, torch.float16) and width % 8 == 0 and width <= 256
 
 
-def _attend_batch(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """[B, L, heads, w] each."""
-    q, k, v = (x.transpose(1, 2) for x in (query, key, value))  # [B, heads, L, w]
-    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)  # [B, L, heads, w]
+def _attend_batch(query: Tensor, key: Tensor, value: Tensor, length: int) -> Tensor:
+    """Sequences of ``length`` tokens each."""
+    q, k, v = (x.unflatten(0, (-1, length)).transpose(1, 2) for x in (query, key, value))  # [B, heads, length, w]
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)  # [T, heads, w]
 
 
 class SelfAttention(nn.Module):
@@ -95,7 +114,7 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, hidden)
-        self.attend = attend  # replaced where torch.compile must not see it
+        self.attend_apart = attend_apart  # replaced where torch.compile must not see it
 
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         """x: [T, h]. Returns [T, h]."""
@@ -106,4 +125,4 @@ class SelfAttention(nn.Module):
         if rotation is not None:
             turned = rotate(turned, rotation)
         query, key = turned.chunk(2, dim=1)  # [T, heads, w]
-        return self.out(self.attend(query, key, value, spans).flatten(1))  # [T, h]
+        return self.out(attend(query, key, value, spans, self.attend_apart).flatten(1))  # [T, h]

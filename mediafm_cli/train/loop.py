@@ -127,7 +127,7 @@ def pretrain(
         if start:
             world.together(lambda: start.restore(learner.trained))
         if engine.compile:
-            model.compile_around_attention()
+            model.compile_blocks()
         held_out = world.together(lambda: validation_set(plan.split, model, settings))
         stop = stack.enter_context(stop_on_signals())
         run = _Run(learner, sequences, held_out, plan.record, folder, engine, stop, progress)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from references import padded_states, turned, vivid
 
-from mediafm_cli.model.attention import Spans, attend, rotate, rotation_at
+from mediafm_cli.model.attention import Spans, attend, has_flash, rotate, rotation_at
 from mediafm_cli.model.batch import collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.title import Title
@@ -21,8 +21,9 @@ UNEVEN, EVEN = (5, 1, 12, 3), (4, 4, 4)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def spans(lengths: tuple[int, ...], device: str = "cpu") -> Spans:
-    return Spans(lengths, torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32, device=device))
+def spans(lengths: tuple[int, ...], device: str = "cpu", most: int = 20) -> Spans:
+    offsets = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32, device=device)
+    return Spans(lengths, offsets, most, set(lengths) == {most}, has_flash(offsets.device))
 
 
 def drawn(tokens: int, device: str = "cpu") -> list[torch.Tensor]:
@@ -38,10 +39,11 @@ def by_hand(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torc
 
 
 @pytest.mark.parametrize("lengths", [UNEVEN, EVEN, (6,)])
-def test_attention_is_the_published_formula_in_each_sequence(lengths: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("most", [4, 20])
+def test_attention_is_the_published_formula_in_each_sequence(lengths: tuple[int, ...], most: int) -> None:
     query, key, value = drawn(sum(lengths))
 
-    found = attend(query, key, value, spans(lengths))
+    found = attend(query, key, value, spans(lengths, most=most))
 
     parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
     torch.testing.assert_close(found, torch.cat([by_hand(*part) for part in parts]))

@@ -323,7 +323,7 @@ def test_batches_of_other_lengths_are_not_compiled_anew(
     monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
     packed = [collate([make_title(shots, shots) for shots in of], model.config) for of in ((5, 6), (3, 9, 4), (7, 2))]
     plain = [model(batch).hidden for batch in packed]
-    model.compile_around_attention()
+    model.compile_blocks()
     model(packed[0])
     before = counters["stats"]["unique_graphs"]
 
@@ -333,3 +333,26 @@ def test_batches_of_other_lengths_are_not_compiled_anew(
     assert counters["stats"]["unique_graphs"] == before
     for one, other in zip(plain, compiled, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_with_flash_attention_a_block_is_compiled_as_one(
+    config: ModelConfig, make_title: MakeTitle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MediaFM.seeded(replace(config, hidden=16, heads=2), 0)  # FlashAttention takes heads of 8
+
+    def attend_to_nothing_else(query: torch.Tensor, *_: object) -> torch.Tensor:
+        return query.clone()
+
+    monkeypatch.setattr("mediafm_cli.model.transformer.has_flash", lambda device: True)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", attend_to_nothing_else)
+    monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
+    packed = [collate([make_title(shots, shots) for shots in of], model.config) for of in ((5, 6), (3, 9, 4), (7, 2))]
+    model.compile_blocks()
+    counters.clear()
+
+    with torch.autocast("cpu", torch.bfloat16):
+        for batch in packed:
+            model(batch)
+
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
