@@ -52,21 +52,21 @@ def canonical_json(value: Any) -> str:
         raise StoreError("A value cannot be kept in a store as JSON.", f"{error}.") from error
 
 
-@cache
-def _hints(group: Any) -> dict[str, Any]:
-    return get_type_hints(group, include_extras=True)
-
-
-def field_types(group: type[Group]) -> dict[str, Any]:
+def field_types(group: type[Group]) -> Mapping[str, Any]:
     """Name and type of each attribute of ``group``."""
-    hints: dict[str, Any] = _hints(group)  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
-    return {name: hint for name, hint in hints.items() if get_origin(hint) is not Annotated}
+    return _fields(group)[0]  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
 
 
-def array_fields(group: type[Group]) -> dict[str, Dataset]:
+def array_fields(group: type[Group]) -> Mapping[str, Dataset]:
     """Name, and how it is stored, of each dataset of ``group``."""
-    hints: dict[str, Any] = _hints(group)  # type: ignore[arg-type]
-    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return _fields(group)[1]  # type: ignore[arg-type]
+
+
+@cache
+def _fields(group: Any) -> tuple[Mapping[str, Any], Mapping[str, Dataset]]:
+    hints = get_type_hints(group, include_extras=True)
+    arrays = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return {name: hint for name, hint in hints.items() if name not in arrays}, arrays
 
 
 def to_raw(place: str, group: Group) -> Raw:
