@@ -4,6 +4,7 @@
     python benchmarks/context.py --seeds 1 2 3 4 5 -o results.jsonl # every world; goes on where it was stopped
     python benchmarks/context.py --recipe mediafm --set position=rotary --task scene
     python benchmarks/context.py --loud audio=10                    # fused as it comes, without normalisation
+    python benchmarks/context.py --titles 6000 --device cuda --set batch_shots=19200 --set max_steps=1500
     python benchmarks/context.py --table results.jsonl
 
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
@@ -27,10 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from oracles import in_context, one_shot
 from scipy.stats import t as student
 from worlds import MODALITIES, WORLDS, SyntheticEncodings, World, draw_titles
 
+from mediafm_cli.device import find_device
 from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
 from mediafm_cli.evaluate.features import feature_rows
 from mediafm_cli.evaluate.metrics import macro_average_precision, macro_statistic, rank_titles
@@ -42,10 +45,7 @@ from mediafm_cli.model.msm import Objective
 from mediafm_cli.model.title import Block, Layout, Title
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.train.config import RECIPES, TrainConfig, find_recipe
-from mediafm_cli.train.loop import pretrain
-
-PRETRAINED = 1500
-"""Titles without labels."""
+from mediafm_cli.train.loop import Engine, pretrain
 
 PROBED = {"scene": 100, "camera": 40, "recall": 300}
 """Titles to fit each task's probe on, and as many others to score it: the rarer the label, the more."""
@@ -82,23 +82,33 @@ class Fusion:
 
 
 def run(
-    world: World, seed: int, fusion: Fusion, config: ModelConfig, settings: TrainConfig, tasks: Sequence[str]
+    world: World,
+    seed: int,
+    fusion: Fusion,
+    config: ModelConfig,
+    settings: TrainConfig,
+    tasks: Sequence[str],
+    titles: int,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Pretrain and probe.
+
+    Args:
+        titles: how many there are without labels.
 
     Returns:
         ``scores``: macro average precision by task and row, oracles and chance among them. ``over_best``: by task and
         contextual row, the best baseline's name, how much higher the row is, and the interval of that.
     """
     started = time.perf_counter()
-    unlabelled = [fusion.title(one) for one in draw_titles(world, PRETRAINED, seed)]
+    unlabelled = [fusion.title(one) for one in draw_titles(world, titles, seed)]
     with tempfile.TemporaryDirectory() as folder:
-        result = pretrain(unlabelled, config, settings, Path(folder) / "model")
-        model = load_model(Path(folder) / "model")
+        result = pretrain(unlabelled, config, settings, Path(folder) / "model", engine=Engine(device))
+        model = load_model(Path(folder) / "model", device)
     trained_s = time.perf_counter() - started
     scores, over_best = {}, {}
     for task in tasks:
-        scores[task], over_best[task] = probe_task(world, seed, fusion, model, task)
+        scores[task], over_best[task] = probe_task(world, seed, fusion, model, task, titles)
     return {
         "trained_s": round(trained_s),
         "kept_step": result.kept,
@@ -109,11 +119,11 @@ def run(
 
 
 def probe_task(
-    world: World, seed: int, fusion: Fusion, model: MediaFM, task: str
+    world: World, seed: int, fusion: Fusion, model: MediaFM, task: str, seen: int
 ) -> tuple[dict[str, float], dict[str, tuple[str, float, float, float]]]:
-    """One task's part of what ``run`` returns."""
+    """One task's part of what ``run`` returns, on other titles than the ``seen`` ones that the model learned from."""
     count = PROBED[task]
-    fitted, scored = (draw_titles(world, count, seed, first=PRETRAINED + at * count) for at in range(2))
+    fitted, scored = (draw_titles(world, count, seed, first=seen + at * count) for at in range(2))
     learn, ask = ([getattr(one, task) for one in part] for part in (fitted, scored))
     titles = [fusion.title(one) for one in (*fitted, *scored)]
     rows = feature_rows(
@@ -182,6 +192,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--recipe", choices=RECIPES, default="modality-wise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field of any of the configs")
+    parser.add_argument("--titles", type=int, default=1500, help="to pretrain on, without labels")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--task", choices=PROBED, action="append", help="that is probed; default: all")
     parser.add_argument("--loud", default="", metavar="MODALITY=FACTOR", help="fuse without normalisation, one louder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="add a line of JSON for each run")
@@ -200,8 +212,8 @@ def main() -> None:
         parser.error(f"--loud {arguments.loud}: the modalities are {', '.join(MODALITIES)}")
     fusion = Fusion(loud, float(factor or 1))
     asked = [*arguments.set, *([f"loud {arguments.loud}"] if loud else [])]
-    tasks = arguments.task or list(PROBED)
-    variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps"])
+    tasks, titles, device = arguments.task or list(PROBED), arguments.titles, find_device(arguments.device)
+    variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps", f"{titles} titles"])
     done = _read(arguments.output)
     for seed in arguments.seeds:
         for name in arguments.world or WORLDS:
@@ -209,7 +221,7 @@ def main() -> None:
             if any(record.items() <= one.items() for one in done):
                 continue
             config = ModelConfig(fusion.layout(WORLDS[name]), **shape)
-            record |= run(WORLDS[name], seed, fusion, config, replace(settings, seed=seed), tasks)
+            record |= run(WORLDS[name], seed, fusion, config, replace(settings, seed=seed), tasks, titles, device)
             done.append(record)
             if arguments.output:
                 with arguments.output.open("a") as file:
