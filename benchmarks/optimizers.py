@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from context import as_title, layout_of
+from context import Fusion
 from worlds import WORLDS, draw_titles
 
 from mediafm_cli.model.config import ModelConfig
@@ -44,11 +44,11 @@ def main() -> None:
     parser.add_argument("--titles", type=int, default=300)
     arguments = parser.parse_args()
     world = WORLDS[arguments.world]
-    config = ModelConfig(layout_of(world), hidden=192, layers=3, heads=3, **MODALITY_WISE.model)
+    config = ModelConfig(Fusion().layout(world), hidden=192, layers=3, heads=3, **MODALITY_WISE.model)
     basis = TrainConfig(MODALITY_WISE.objective, arguments.steps, batch_shots=800, val_every=10**6)
 
     def loss(seed: int, **settings: object) -> float:
-        titles = [as_title(drawn) for drawn in draw_titles(world, arguments.titles, seed)]
+        titles = [Fusion().title(drawn) for drawn in draw_titles(world, arguments.titles, seed)]
         found = held_out_loss(titles, config, replace(basis, seed=seed, **settings))  # type: ignore[arg-type]
         print(f"  seed {seed}, {settings}: held-out loss {found:.4f}", flush=True)
         return found
