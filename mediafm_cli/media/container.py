@@ -146,4 +146,5 @@ def _prepare_video(container: InputContainer, decoding: Decoding) -> None:
         if stream.codec_context is not None:
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             stream.codec_context.thread_type = "AUTO"  # the default gains nothing from a second core
-            stream.codec_context.thread_count = decoding.threads
+            # A device keeps a surface for each thread, NVIDIA's 32 at most, reference pictures included.
+            stream.codec_context.thread_count = 1 if decoding.hwaccel else decoding.threads

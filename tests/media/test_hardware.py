@@ -10,7 +10,7 @@ from av.codec.hwaccel import hwdevices_available
 from media_clips import panning_pictures, write_video
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.media.container import Decoding
+from mediafm_cli.media.container import Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.shots import cut_into_shots
 from mediafm_cli.segmenters.fixed import FixedSegmenter
@@ -53,6 +53,16 @@ def test_a_codec_that_the_device_does_not_know_is_said(tmp_path: Path) -> None:
 
     assert decoding.hwaccel == ""
     assert message == f"{device} cannot decode ffv1 (it has no decoder for that); the processor does"
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cuda", 1), ("", 7)])
+def test_a_device_keeps_pictures_for_one_thread(
+    film: Path, device: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediafm_cli.media.container._hwaccel", lambda decoding: None)
+
+    with open_media(film, Decoding(7, device)) as container:
+        assert container.streams.video[0].codec_context.thread_count == threads
 
 
 @pytest.mark.skipif(not find_cuda(), reason="no CUDA device")
