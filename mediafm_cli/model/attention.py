@@ -1,8 +1,8 @@
 """Self-attention within each of several sequences that lie end to end, and the rotary positions in it.
 
-One interface, three ways to compute it, the same to rounding: sequences of one length as a single batch;
-FlashAttention's variable lengths on a GPU in half precision; one sequence after another elsewhere, which on a processor
-costs less than padding.
+One interface, three ways to compute it, the same to rounding: sequences of one length as a single batch; those of
+several by PyTorch's attention of variable lengths on a GPU in half precision, and elsewhere one after another, which on
+a processor costs less than padding.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ class Spans:
 
     Attributes:
         lengths: tokens of each of B sequences. ``offsets``: int32 [B + 1], where they begin, on the device.
-        most: tokens that none of them has more of; the same for all batches, so that nothing is compiled anew.
-        full: whether each has as many. ``flash``: whether the device has FlashAttention.
+        longest: the most tokens of any. ``even``: whether all have as many.
+        variable: whether the device has attention of variable lengths, in half precision.
     """
 
     lengths: tuple[int, ...]
     offsets: Tensor
-    most: int
-    full: bool
-    flash: bool
+    longest: int
+    even: bool
+    variable: bool
+
+
+def spans_of(lengths: tuple[int, ...], offsets: Tensor) -> Spans:
+    """See ``Spans``."""
+    return Spans(lengths, offsets, max(lengths), len(set(lengths)) == 1, _has_variable(offsets.device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,37 +64,36 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return torch.addcmul(x * rotation.cos.to(x.dtype), swapped, rotation.sin.to(x.dtype))
 
 
-def has_flash(device: torch.device) -> bool:
-    """Whether FlashAttention runs there: on GPUs from Ampere on."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-
-
-def attend_apart(query: Tensor, key: Tensor, value: Tensor, lengths: tuple[int, ...]) -> Tensor:
-    """As ``attend``, without FlashAttention, for sequences of any lengths."""
-    if len(set(lengths)) == 1:
-        return _attend_batch(query, key, value, lengths[0])
-    parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
+def attend_in_turn(query: Tensor, key: Tensor, value: Tensor, spans: Spans) -> Tensor:
+    """As ``attend``, one sequence after another."""
+    parts = zip(*(x.split(list(spans.lengths)) for x in (query, key, value)), strict=True)
     return torch.cat([_attend_batch(q, k, v, len(q)) for q, k, v in parts])
 
 
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, spans: Spans, apart: Callable[..., Tensor] = attend_apart
-) -> Tensor:
+Attend = Callable[[Tensor, Tensor, Tensor, Spans], Tensor]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, in_turn: Attend = attend_in_turn) -> Tensor:
     """Every token attends to every token of its own sequence; [T, heads, w] each, and the result too.
 
     Args:
-        apart: computes what FlashAttention does not take.
+        in_turn: ``attend_in_turn``, or what hides it from torch.compile.
     """
-    if spans.full:
-        return _attend_batch(query, key, value, spans.most)
-    if not (spans.flash and _is_taken_by_flash(query)):
-        return apart(query, key, value, spans.lengths)
+    if spans.even:
+        return _attend_batch(query, key, value, spans.longest)
+    if not (spans.variable and _is_taken_by_variable(query)):
+        return in_turn(query, key, value, spans)
     from torch.nn.attention.varlen import varlen_attn
 
-    return varlen_attn(query, key, value, spans.offsets, spans.offsets, spans.most, spans.most)  # type: ignore[return-value]
+    return varlen_attn(query, key, value, spans.offsets, spans.offsets, spans.longest, spans.longest)  # type: ignore[return-value]
 
 
-def _is_taken_by_flash(query: Tensor) -> bool:
+def _has_variable(device: torch.device) -> bool:
+    """GPUs from Ampere on."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _is_taken_by_variable(query: Tensor) -> bool:
     """It is in half precision, with heads of a multiple of 8 up to 256."""
     width = query.shape[-1]
     return query.dtype in (torch.bfloat16, torch.float16) and width % 8 == 0 and width <= 256
@@ -114,7 +118,7 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, hidden)
-        self.attend_apart = attend_apart  # replaced where torch.compile must not see it
+        self.attend_in_turn: Attend = attend_in_turn  # ``MediaFM.compile_blocks`` hides it from torch.compile
 
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         """x: [T, h]. Returns [T, h]."""
@@ -125,4 +129,4 @@ class SelfAttention(nn.Module):
         if rotation is not None:
             turned = rotate(turned, rotation)
         query, key = turned.chunk(2, dim=1)  # [T, heads, w]
-        return self.out(attend(query, key, value, spans, self.attend_apart).flatten(1))  # [T, h]
+        return self.out(attend(query, key, value, spans, self.attend_in_turn).flatten(1))  # [T, h]

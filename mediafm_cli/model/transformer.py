@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, attend_apart, has_flash, rotation_at
+from mediafm_cli.model.attention import Rotation, SelfAttention, Spans, attend_in_turn, rotation_at, spans_of
 from mediafm_cli.model.batch import Batch
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.pretrained import Pretrained
@@ -142,15 +142,16 @@ class MediaFM(Pretrained):
 
     def compile_blocks(self) -> None:
         """Let torch.compile fuse each block; it must not see lengths, or it compiles anew for each batch's."""
+        hidden = torch.compiler.disable(attend_in_turn)
         for module in self.modules():
             if isinstance(module, SelfAttention):
-                module.attend_apart = torch.compiler.disable(attend_apart)
+                module.attend_in_turn = hidden
         for block in self.blocks:
             block.compile(dynamic=True)
 
     def forward(self, batch: Batch) -> Output:
         """Run the batch; what it masks is not seen."""
-        spans = self._spans(batch)
+        spans = spans_of(tuple(length + self.config.prefix for length in batch.lengths), batch.offsets)
         rotation = self._rotation(batch)
         vectors = self.coordinates(batch.vectors)  # [N, D]
         x = self._embed(batch, vectors if batch.shown is None else self.coordinates(batch.shown))  # [T, h]
@@ -214,11 +215,6 @@ class MediaFM(Pretrained):
             return no_metadata.expand(len(batch.lengths), -1)  # [B, h]
         projected = self.project_metadata(batch.metadata)  # [B, h]
         return torch.where(batch.has_metadata[:, None], projected, no_metadata)  # [B, h]
-
-    def _spans(self, batch: Batch) -> Spans:
-        prefix, most = self.config.prefix, self.config.prefix + self.config.max_shots
-        lengths = tuple(length + prefix for length in batch.lengths)
-        return Spans(lengths, batch.offsets, most, set(lengths) == {most}, has_flash(batch.offsets.device))
 
     def _rotation(self, batch: Batch) -> Rotation | None:
         """[CLS] and [GLOBAL] stand where the first shot does."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from references import padded_states, turned, vivid
 
-from mediafm_cli.model.attention import Spans, attend, has_flash, rotate, rotation_at
+from mediafm_cli.model.attention import Spans, attend, rotate, rotation_at, spans_of
 from mediafm_cli.model.batch import collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.title import Title
@@ -21,9 +21,9 @@ UNEVEN, EVEN = (5, 1, 12, 3), (4, 4, 4)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def spans(lengths: tuple[int, ...], device: str = "cpu", most: int = 20) -> Spans:
+def spans(lengths: tuple[int, ...], device: str = "cpu") -> Spans:
     offsets = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32, device=device)
-    return Spans(lengths, offsets, most, set(lengths) == {most}, has_flash(offsets.device))
+    return spans_of(lengths, offsets)
 
 
 def drawn(tokens: int, device: str = "cpu") -> list[torch.Tensor]:
@@ -39,25 +39,31 @@ def by_hand(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torc
 
 
 @pytest.mark.parametrize("lengths", [UNEVEN, EVEN, (6,)])
-@pytest.mark.parametrize("most", [4, 20])
-def test_attention_is_the_published_formula_in_each_sequence(lengths: tuple[int, ...], most: int) -> None:
+def test_attention_is_the_published_formula_in_each_sequence(lengths: tuple[int, ...]) -> None:
     query, key, value = drawn(sum(lengths))
 
-    found = attend(query, key, value, spans(lengths, most=most))
+    found = attend(query, key, value, spans(lengths))
 
     parts = zip(*(x.split(list(lengths)) for x in (query, key, value)), strict=True)
     torch.testing.assert_close(found, torch.cat([by_hand(*part) for part in parts]))
 
 
 @needs_gpu
-def test_flash_attention_on_a_gpu_is_the_formula_too() -> None:
-    query, key, value = (x.bfloat16() for x in drawn(sum(UNEVEN), "cuda"))
+@pytest.mark.parametrize("lengths", [UNEVEN, EVEN])
+def test_attention_on_a_gpu_in_half_precision_is_the_formula_too(lengths: tuple[int, ...]) -> None:
+    inputs = [x.bfloat16().requires_grad_() for x in drawn(sum(lengths), "cuda")]
+    exact = [x.detach().float().requires_grad_() for x in inputs]
+    factors = torch.randn(sum(lengths), 2, 8, generator=torch.manual_seed(1)).to("cuda")
 
-    found = attend(query, key, value, spans(UNEVEN, "cuda"))
+    found = attend(*inputs, spans(lengths, "cuda"))
 
-    parts = zip(*(x.float().split(list(UNEVEN)) for x in (query, key, value)), strict=True)
+    parts = zip(*(x.split(list(lengths)) for x in exact), strict=True)
     expected = torch.cat([by_hand(*part) for part in parts])
     torch.testing.assert_close(found.float(), expected, atol=0.03, rtol=0.03)  # bfloat16 has 8 bits
+    slopes = torch.autograd.grad((found.float() * factors).sum(), inputs)
+    expected_slopes = torch.autograd.grad((expected * factors).sum(), exact)
+    for slope, expected_slope in zip(slopes, expected_slopes, strict=True):
+        torch.testing.assert_close(slope.float(), expected_slope, atol=0.1, rtol=0.05)
 
 
 @pytest.mark.parametrize("global_token", [True, False])

@@ -316,42 +316,48 @@ def test_a_title_that_does_not_fit_is_named(config: ModelConfig, make_title: Mak
             collate([wrong], config)
 
 
+def packed_batches(config: ModelConfig, make_title: MakeTitle) -> list[Batch]:
+    """Of two sequences to five, of other lengths in each."""
+    lengths = ((5, 6), (3, 9, 4), (7, 2, 6, 5), (3, 8), (2, 4, 3, 7, 5))
+    return [collate([make_title(shots, shots) for shots in of], config) for of in lengths]
+
+
 def test_batches_of_other_lengths_are_not_compiled_anew(
     model: MediaFM, make_title: MakeTitle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is compiled for is of no concern here, and needs no compiler.
     monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
-    packed = [collate([make_title(shots, shots) for shots in of], model.config) for of in ((5, 6), (3, 9, 4), (7, 2))]
+    packed = packed_batches(model.config, make_title)
     plain = [model(batch).hidden for batch in packed]
     model.compile_blocks()
+    counters.clear()
     model(packed[0])
-    before = counters["stats"]["unique_graphs"]
+    before = counters["frames"]["total"]
 
     compiled = [model(batch).hidden for batch in packed]
 
     assert before > 0
-    assert counters["stats"]["unique_graphs"] == before
+    assert counters["frames"]["total"] == before
     for one, other in zip(plain, compiled, strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_with_flash_attention_a_block_is_compiled_as_one(
+def test_with_attention_of_variable_lengths_a_block_is_compiled_as_one(
     config: ModelConfig, make_title: MakeTitle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = MediaFM.seeded(replace(config, hidden=16, heads=2), 0)  # FlashAttention takes heads of 8
+    model = MediaFM.seeded(replace(config, hidden=16, heads=2), 0)  # it takes heads of 8
 
     def attend_to_nothing_else(query: torch.Tensor, *_: object) -> torch.Tensor:
         return query.clone()
 
-    monkeypatch.setattr("mediafm_cli.model.transformer.has_flash", lambda device: True)
+    monkeypatch.setattr("mediafm_cli.model.attention._has_variable", lambda device: True)
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", attend_to_nothing_else)
     monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
-    packed = [collate([make_title(shots, shots) for shots in of], model.config) for of in ((5, 6), (3, 9, 4), (7, 2))]
     model.compile_blocks()
     counters.clear()
 
     with torch.autocast("cpu", torch.bfloat16):
-        for batch in packed:
+        for batch in packed_batches(model.config, make_title):
             model(batch)
 
     assert counters["stats"]["unique_graphs"] == 1
