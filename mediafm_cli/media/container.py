@@ -44,7 +44,7 @@ class Decoding:
     """With what pictures are decoded.
 
     Attributes:
-        threads: 0 for as many as there are cores.
+        threads: of the processor, where it decodes; 0 for as many as there are cores. A device takes one.
         hwaccel: FFmpeg's name of a device, such as ``"cuda"`` or ``"cuda:1"``; empty for the processor. There is no
             falling back here: see ``hardware.choose_decoding``.
     """
@@ -146,5 +146,5 @@ def _prepare_video(container: InputContainer, decoding: Decoding) -> None:
         if stream.codec_context is not None:
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             stream.codec_context.thread_type = "AUTO"  # the default gains nothing from a second core
-            # A device keeps a surface for each thread, NVIDIA's 32 at most, reference pictures included.
+            # Each thread takes a surface of the device; NVIDIA's decoder has 32, reference pictures included.
             stream.codec_context.thread_count = 1 if decoding.hwaccel else decoding.threads

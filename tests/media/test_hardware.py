@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import av
 import pytest
 from av.codec.hwaccel import hwdevices_available
+from av.container import InputContainer
 from media_clips import panning_pictures, write_video
 
 from mediafm_cli.errors import UsageError
+from mediafm_cli.media import hardware
 from mediafm_cli.media.container import Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.shots import cut_into_shots
@@ -30,6 +33,22 @@ def test_a_device_that_ffmpeg_does_not_know_is_refused(film: Path) -> None:
 
     with pytest.raises(UsageError, match=rf"There is no hardware decoder 'cudda'.* {known}"):
         choose_decoding(film, Decoding(hwaccel="cudda"))
+
+
+def test_why_a_device_gives_up_is_said_in_words(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_plain = hardware.open_media
+
+    def open_there(path: Path, decoding: Decoding | None = None) -> InputContainer:
+        if decoding:
+            raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input", "film.mp4")
+        return open_plain(path)
+
+    monkeypatch.setattr(hardware, "open_media", open_there)
+
+    decoding, message = choose_decoding(film, Decoding(3, "cuda"))
+
+    assert decoding == Decoding(3, "")
+    assert message == "cuda cannot decode h264 (Invalid data found when processing input); the processor does"
 
 
 @pytest.mark.skipif("cuda" not in hwdevices_available(), reason="FFmpeg was built without CUDA")
