@@ -114,7 +114,8 @@ def join_world(device: torch.device) -> Iterator[World]:
     """Join the processes that torchrun started, or those of the caller's process group; alone where there is neither.
 
     Args:
-        device: of a single process. Of several, each takes the GPU of its own number.
+        device: of a single process; a GPU without a number is the first. Of several processes, each takes the GPU of
+            its own number.
 
     Raises:
         UsageError: there are fewer GPUs than processes on this machine.

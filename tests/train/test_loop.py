@@ -48,16 +48,20 @@ def test_the_model_learns_what_its_neighbours_cannot_tell(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_gpu_learns_what_a_processor_learns(tmp_path: Path, compiled: bool) -> None:
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("bf16", 0.03)])
+def test_a_gpu_learns_what_a_processor_learns(
+    tmp_path: Path, precision: Literal["fp32", "bf16"], tolerance: float, compiled: bool
+) -> None:
     shape = {"hidden": 48, "layers": 2, "heads": 6, "dropout": 0.0}
     config = ModelConfig(TINY.layout, **{**MODALITY_WISE.model, **shape, "input_dropout": 0.0})
-    settings = replace(SHORT, max_steps=30, optimizer="adamw", precision="fp32")
+    settings = replace(SHORT, max_steps=30, optimizer="adamw", precision=precision)
     engine = Engine(torch.device("cuda"), workers=2, compile=compiled)
 
     there = run(tmp_path / "gpu", titles=make_titles(40), model_config=config, settings=settings, engine=engine)
 
-    here = run(tmp_path / "cpu", titles=make_titles(40), model_config=config, settings=settings)
-    assert there.losses == pytest.approx(here.losses, abs=1e-3)
+    exact = replace(settings, precision="fp32")
+    here = run(tmp_path / "cpu", titles=make_titles(40), model_config=config, settings=exact)
+    assert there.losses == pytest.approx(here.losses, abs=tolerance)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
