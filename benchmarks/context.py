@@ -213,7 +213,8 @@ def main() -> None:
     fusion = Fusion(loud, float(factor or 1))
     asked = [*arguments.set, *([f"loud {arguments.loud}"] if loud else [])]
     tasks, titles, device = arguments.task or list(PROBED), arguments.titles, find_device(arguments.device)
-    variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps", f"{titles} titles"])
+    elsewhere = [] if device.type == "cpu" else [device.type]  # where it computes in another precision
+    variant = " ".join([arguments.recipe, *asked, f"{settings.max_steps} steps", f"{titles} titles", *elsewhere])
     done = _read(arguments.output)
     for seed in arguments.seeds:
         for name in arguments.world or WORLDS:

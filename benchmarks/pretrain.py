@@ -270,19 +270,19 @@ def time_run(
     """A real run of the default recipe, whose own log says how long it waited for data."""
     config = replace(config, dropout=0.1, **MODALITY_WISE.model)
     draws = np.random.default_rng(0)
-    titles = make_titles(draws.integers(100, 700, 24).tolist())
+    titles = make_titles(draws.integers(100, 700, max(24, batch_shots // 100)).tolist())
     settings = TrainConfig(max_steps=steps, batch_shots=batch_shots, precision=precision, val_fraction=0.0)  # type: ignore[arg-type]
     seen: list[Metrics] = []
     engine = Engine(device, compile=compiled)
     with tempfile.TemporaryDirectory() as folder:
         pretrain(titles, config, settings, Path(folder) / "model", engine=engine, progress=seen.append)
-    speeds = [metrics.speed for metrics in seen[steps // 4 : -1]]  # the first steps compile, and wait for data
+    settled = seen[steps // 4 :]  # the first steps compile, and wait for data
+    shots = statistics.median(metrics.shots for metrics in settled)
     waits, rates, used = (
-        statistics.median(getattr(speed, name) for speed in speeds) for name in ("data_wait", "shots_per_s", "mfu")
+        statistics.median(getattr(metrics.speed, name) for metrics in settled)
+        for name in ("data_wait", "shots_per_s", "mfu")
     )
-    print(
-        f"\nA run of {steps} steps of {batch_shots} shots: data wait {waits:.2%}, {rates:.0f} shots/s, MFU {used:.1%}"
-    )
+    print(f"\nA run of {steps} steps of {shots:.0f} shots: data wait {waits:.2%}, {rates:.0f} shots/s, MFU {used:.1%}")
 
 
 def main() -> None:
