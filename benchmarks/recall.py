@@ -10,8 +10,8 @@ The same Transformer learns from the same titles, with the default rates, and is
 - ``told``: for the number of the object, at every reminder, while the pictures of payoffs are hidden
 
 A linear probe then reads which object it is, on titles that neither it nor the model has seen: off the states of
-payoffs whose picture is hidden, and off those of reminders, which show no object. Two readers are printed beside it, one
-who guesses, and one who knows which objects the title shows, but not when.
+payoffs whose picture is hidden, and off those of reminders, which show no object. Beside it stand two readers: one that
+guesses, and one that knows which objects the title shows, but not when.
 """
 
 from __future__ import annotations
