@@ -234,9 +234,11 @@ def _unavailable(
     what, offline = f"The weights of {name} cannot be found.", "The encoders of --preset offline need none."
     if Path(name).expanduser().is_dir():
         return UnavailableError(what, why, f"Copy the folder again, with all that it had. {offline}")
-    wanted = list(dict.fromkeys(["*.json", *patterns]))
+    if all(pattern.endswith(".json") for pattern in patterns):
+        patterns = [*CONFIGURATION, "*.safetensors"]  # what the file describes is asked for next
+    wanted = dict.fromkeys(["*.json", *patterns])
     pinned = ["--revision", revision] if revision else []
-    elsewhere = command("hf", "download", name, "--include", *wanted, *pinned)
+    elsewhere = command("hf", "download", name, *(word for one in wanted for word in ("--include", one)), *pinned)
     folder = f"--local-dir {Path(name).name}, and --opt model={Path(name).name}{' without a revision' * bool(revision)}"
     hint = f"Where there is a network: {elsewhere}. Then copy its cache (HF_HOME) here; or add {folder}. {offline}"
     return UnavailableError(what, why, hint)

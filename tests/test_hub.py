@@ -103,9 +103,18 @@ def test_without_a_network_the_error_says_what_is_missing_how_to_fetch_it_and_wh
     assert raised.value.what == "The weights of someone/tiny cannot be found."
     assert "config.json, model.safetensors" in raised.value.why
     assert "the hub cannot be reached" in raised.value.why
-    assert "hf download someone/tiny --include '*.json'" in raised.value.hint
+    assert "hf download someone/tiny --include '*.json' --include '*.txt'" in raised.value.hint
+    assert " --include model.safetensors " in raised.value.hint
     assert "--local-dir tiny, and --opt model=tiny" in raised.value.hint
     assert "--preset offline" in raised.value.hint
+
+
+def test_who_lacks_the_config_is_told_to_fetch_the_weights_too(cache: Path) -> None:
+    with pytest.raises(UnavailableError) as raised:
+        fetch_file(NAME, "config.json")
+
+    assert "hf download someone/tiny --include '*.json'" in raised.value.hint
+    assert " --include '*.safetensors'" in raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["../up", "./nodir", "~/nodir", "/no/dir", "a/b/c", "nodir", __file__])

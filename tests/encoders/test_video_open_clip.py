@@ -312,7 +312,7 @@ def test_without_a_hub_the_error_says_what_is_missing_and_how_to_get_it(hub: Pat
 
     assert "open_clip_model.safetensors" in raised.value.why
     assert "the hub cannot be reached" in raised.value.why
-    wanted = "--include '*.json' open_clip_model.safetensors"
+    wanted = "--include '*.json' --include open_clip_model.safetensors"
     assert f"hf download laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K {wanted}" in raised.value.hint
     assert "--preset offline" in raised.value.hint
 
