@@ -135,7 +135,11 @@ def segment_title(
         notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
     spoken = sum(bool(text) for text in shots.text)
     done = [f"shots: {len(shots.start_s)}, {spoken} with text"]
-    done += [kept, path_taken]
+    done.append(kept)
+    if decoding.hwaccel:
+        done.append(path_taken)
+    elif path_taken:  # it is not what was asked for
+        notes = (*notes, path_taken)
     return Outcome(store, "written", "; ".join(filter(None, done)), notes)
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from av.codec.hwaccel import hwdevices_available
 from typed_commands import start
 
 from mediafm_cli.cli.console import Console
@@ -208,6 +209,19 @@ def test_a_wrong_word_is_said_once_before_any_title(
     assert (typed.code, typed.out) == (2, "")
     assert typed.err.count("error:") == 1
     assert error in typed.err
+
+
+@pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="this machine has a CUDA device")
+@pytest.mark.skipif("cuda" not in hwdevices_available(), reason="FFmpeg was built without CUDA")
+def test_each_film_that_the_device_did_not_decode_is_named(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    typed = mediafm("segment", films[0].path.parent, "-o", tmp_path / "stores", "--hwaccel", "cuda")
+
+    assert typed.code == 0
+    for film in films:
+        store = tmp_path / "stores" / f"{film.path.stem}.h5"
+        assert f"warning: {store}: cuda cannot decode h264 (there is no such device" in typed.err
 
 
 class Acts:
