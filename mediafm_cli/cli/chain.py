@@ -72,6 +72,7 @@ def run_chain(
     from mediafm_cli.stages.host import make_host
     from mediafm_cli.train.config import TrainConfig
 
+    find_device(settings.device)  # which training would ask for when all else is done
     steps = Console(quiet=console.quiet, verbose=console.verbose, results=False)
     paths: list[Path] = list(stores.values())
     failed: list[Path] = []

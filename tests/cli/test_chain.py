@@ -59,6 +59,14 @@ def test_run_makes_what_the_commands_make_one_by_one(
     assert read_files(typed) == read_files(ran)
 
 
+def test_run_asks_for_the_device_before_anything_is_done(mediafm: Mediafm, media_folder: Path, tmp_path: Path) -> None:
+    typed = mediafm("run", media_folder, "-o", tmp_path / "ran", "--preset", "offline", "--device", "cuda:99")
+
+    assert typed.code == 2
+    assert "There is no device 'cuda:99'." in typed.err
+    assert not list(tmp_path.rglob("*.h5"))
+
+
 def test_run_again_changes_nothing_and_says_so(ran: Path, mediafm: Mediafm, media_folder: Path) -> None:
     before = read_files(ran)
 
