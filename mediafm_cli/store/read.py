@@ -193,7 +193,7 @@ class Store:
         return bare
 
     def _fault(self, place: str, why: str) -> StoreError:
-        hint = "Restore the store from a copy, or make the group again with --overwrite."
+        hint = "Restore the store from a copy, or remove it and make it anew."
         return StoreError(f"{self.path}: {place} is not valid.", f"{why[:1].upper()}{why[1:].rstrip('.')}.", hint)
 
 

@@ -116,7 +116,9 @@ def _require_hdf5(path: Path) -> None:
 
 def _damaged(path: Path, error: Exception) -> StoreError:
     detail = " ".join(str(error).split())[:200]
-    return StoreError(f"{path} is damaged.", f"HDF5 says: {detail}.", "Restore it from a copy, or make it anew.")
+    return StoreError(
+        f"{path} is damaged.", f"HDF5 says: {detail}.", "Restore it from a copy, or remove it and make it anew."
+    )
 
 
 # --- structure --------------------------------------------------------------------------------------------------------
