@@ -38,7 +38,9 @@ def pretrain(
     input_dropout: Annotated[
         float | None, typer.Option(min=0, help="Of the vectors that are shown: to be filled in. Default: the recipe's.")
     ] = None,
-    max_shots: Annotated[int, typer.Option(min=1, help="Shots of one sequence; of longer titles, windows.")] = 512,
+    max_shots: Annotated[
+        int, typer.Option(min=1, help="Of one sequence, or the longest title's; of longer titles, windows.")
+    ] = 512,
     position: Annotated[
         Literal["learned", "rotary", "time"] | None,
         typer.Option(help="learned: a vector a place; rotary: by number; time: by seconds. Default: the recipe's."),
