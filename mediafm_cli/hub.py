@@ -235,7 +235,7 @@ def _unavailable(
     if Path(name).expanduser().is_dir():
         return UnavailableError(what, why, f"Copy the folder again, with all that it had. {offline}")
     if all(pattern.endswith(".json") for pattern in patterns):
-        patterns = [*CONFIGURATION, "*.safetensors"]  # what the file describes is asked for next
+        patterns = [*CONFIGURATION, "*.safetensors"]  # the weights that a config describes are asked for next
     wanted = dict.fromkeys(["*.json", *patterns])
     pinned = ["--revision", revision] if revision else []
     elsewhere = command("hf", "download", name, *(word for one in wanted for word in ("--include", one)), *pinned)

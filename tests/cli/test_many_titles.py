@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from av.codec.hwaccel import hwdevices_available
+from devices import lacks_cuda
 from typed_commands import start
 
 from mediafm_cli.cli.console import Console
@@ -211,8 +211,7 @@ def test_a_wrong_word_is_said_once_before_any_title(
     assert error in typed.err
 
 
-@pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="this machine has a CUDA device")
-@pytest.mark.skipif("cuda" not in hwdevices_available(), reason="FFmpeg was built without CUDA")
+@lacks_cuda
 def test_each_film_that_the_device_did_not_decode_is_named(
     mediafm, films: list[SyntheticTitle], tmp_path: Path
 ) -> None:

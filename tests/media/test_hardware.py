@@ -9,6 +9,7 @@ import av
 import pytest
 from av.codec.hwaccel import hwdevices_available
 from av.container import InputContainer
+from devices import lacks_cuda, needs_cuda
 from media_clips import panning_pictures, write_video
 
 from mediafm_cli.errors import UsageError
@@ -17,10 +18,6 @@ from mediafm_cli.media.container import Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.shots import cut_into_shots
 from mediafm_cli.segmenters.fixed import FixedSegmenter
-
-
-def find_cuda() -> bool:
-    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 @pytest.fixture
@@ -51,8 +48,7 @@ def test_why_a_device_gives_up_is_said_in_words(film: Path, monkeypatch: pytest.
     assert message == "cuda cannot decode h264 (Invalid data found when processing input); the processor does"
 
 
-@pytest.mark.skipif("cuda" not in hwdevices_available(), reason="FFmpeg was built without CUDA")
-@pytest.mark.skipif(find_cuda(), reason="this machine has a CUDA device")
+@lacks_cuda
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_without_the_device_the_processor_decodes_and_it_is_said(film: Path, device: str) -> None:
     decoding, message = choose_decoding(film, Decoding(3, device))
@@ -84,7 +80,7 @@ def test_a_device_keeps_pictures_for_one_thread(
         assert container.streams.video[0].codec_context.thread_count == threads
 
 
-@pytest.mark.skipif(not find_cuda(), reason="no CUDA device")
+@needs_cuda
 def test_a_cuda_device_gives_the_shots_that_the_processor_gives(film: Path) -> None:
     decoding, message = choose_decoding(film, Decoding(hwaccel="cuda"))
 
