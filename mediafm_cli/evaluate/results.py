@@ -66,9 +66,8 @@ def describe(dependence: Dependence) -> str:
     (first, cost), (second, _) = list(dependence.costs.items())[:2]
     question = f"Which modality does {dependence.of} depend on?"
     if cost.value <= 0:
-        return (
-            f"{question} None: without {first}, which is missed most, {dependence.measured} falls by {between(cost)}."
-        )
+        rise = Interval(-cost.value, -cost.high, -cost.low, cost.level)
+        return f"{question} None: without {first}, which costs most, {dependence.measured} rises by {between(rise)}."
     falls = f"without {first}, {dependence.measured} falls by {between(cost)}"
     lead = f"{between(dependence.lead)} more than without {second}"
     if dependence.modality:
@@ -107,7 +106,7 @@ def _changes(title: str, rows: Sequence[Row], measure: str, others: Sequence[str
         (measure, [_figure(row.cells.get(measure), False) for row in rows]),
         ("over best baseline", [_difference(row.over_best.get(measure)) for row in rows]),
         *((f"{one}, over {of}", [_difference(row.change.get(one)) for row in rows]) for one in (measure, *others)),
-        ("by seed", [" ".join(f"{value:+.3f}" for value in row.seeds) if row.seeds[1:] else "" for row in rows]),
+        ("by seed", [" ".join(f"{value:+z.3f}" for value in row.seeds) if row.seeds[1:] else "" for row in rows]),
         (
             f"energy {' '.join(names)}",
             [" ".join(f"{share:.0%}" for share in row.energy.values()) if row.energy else "" for row in rows],
@@ -124,7 +123,7 @@ def _figure(interval: Interval | None, is_best: bool) -> str:
         return "–" + " " * 7
     half = max(interval.high - interval.value, interval.value - interval.low)
     mark = "*" if is_best else " "
-    return f"{interval.value:.3f}{mark}" + (f" ±{half:.3f}".replace("±0", "±") if math.isfinite(half) else "")
+    return f"{interval.value:z.3f}{mark}" + (f" ±{half:.3f}".replace("±0", "±") if math.isfinite(half) else "")
 
 
 def _difference(interval: Interval | None) -> str:

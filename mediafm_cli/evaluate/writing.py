@@ -10,10 +10,11 @@ from mediafm_cli.evaluate.bootstrap import Interval
 
 def between(interval: Interval, sign: str = "") -> str:
     """The value and the ends of its interval, if it has one; ``sign="+"`` for differences."""
-    value = format(interval.value, f"{sign}.3f")
+    spec = f"{sign}z.3f"  # z: what rounds to zero has no sign
+    value = format(interval.value, spec)
     if not math.isfinite(interval.low):
         return value
-    return f"{value} [{format(interval.low, f'{sign}.3f')}, {format(interval.high, f'{sign}.3f')}]"
+    return f"{value} [{format(interval.low, spec)}, {format(interval.high, spec)}]"
 
 
 def plain(value: Any) -> Any:
