@@ -19,7 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.errors import TrainingError, command
 from mediafm_cli.model.atomic import write_atomically
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.records import RecordError, from_json, to_json
@@ -27,6 +27,8 @@ from mediafm_cli.model.transformer import MediaFM
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+CHECKPOINTS = "checkpoints"
+"""Beside the model, what its training goes on from; without a model, what is left of one that was not finished."""
 FORMAT = "mediafm-model"
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 256 << 20
@@ -206,8 +208,11 @@ def _read(path: Path, limit: int | None = None) -> bytes:
             raise damaged(path, f"it is larger than {limit >> 20} MiB")
         return path.read_bytes()
     except FileNotFoundError as error:
-        hint = "Train one: mediafm pretrain STORES -o MODEL"
-        raise TrainingError(f"{path.parent} is not a model folder.", f"It has no {path.name}.", hint) from error
+        why, hint = f"It has no {path.name}.", "Train one: mediafm pretrain STORES -o MODEL"
+        if (path.parent / CHECKPOINTS).is_dir() and not (path.parent / CONFIG).exists():
+            why = "Its training has not been finished."
+            hint = f"Go on with it: {command('mediafm', 'pretrain', 'STORES', '-o', path.parent, '--resume')}"
+        raise TrainingError(f"{path.parent} is not a model folder.", why, hint) from error
     except OSError as error:
         raise TrainingError(f"{path} cannot be read.", f"{error.strerror}.") from error
 

@@ -114,10 +114,11 @@ def encode_title(
 
 
 def _plan(path: Path, material: Material, host: EncoderHost, done: np.ndarray) -> Outcome:
+    left, spoken = int((~done).sum()), ""
     if material.texts is not None:
         host.plan([shot for _, shot in material.read(done) if shot is not None])
-    left = int((~done).sum())
-    return Outcome(path, "planned", f"{left} of {len(done)} rows would be encoded by {host.name}")
+        spoken = f"; {sum(bool(material.texts[row].strip()) for row in np.flatnonzero(~done))} of them have text"
+    return Outcome(path, "planned", f"{left} of {len(done)} rows would be encoded by {host.name}{spoken}")
 
 
 def _blank(store: Store, host: EncoderHost, modality: str) -> Encoding:

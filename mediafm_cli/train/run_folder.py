@@ -12,11 +12,10 @@ from pathlib import Path
 from mediafm_cli.errors import TrainingError, UsageError
 from mediafm_cli.model.atomic import TEMPORARY, unwritable
 from mediafm_cli.model.card import CARD
-from mediafm_cli.model.folder import CONFIG, WEIGHTS
+from mediafm_cli.model.folder import CHECKPOINTS, CONFIG, WEIGHTS
 from mediafm_cli.train.checkpoints import is_checkpoint, newest_checkpoint, remove_leftovers
 
 METRICS = "metrics.jsonl"
-CHECKPOINTS = "checkpoints"
 LOSS_CURVE = "loss.png"
 TENSORBOARD = "tensorboard"
 FILES = (CONFIG, WEIGHTS, CARD, METRICS, LOSS_CURVE)
