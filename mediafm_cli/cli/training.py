@@ -124,6 +124,8 @@ def train(
         over = " over the run that is there" if overwrite and folder.exists() and any(folder.iterdir()) else ""
         console.say(f"pretrain: would write {folder}{over}")
         return True
+    if engine.compile:
+        console.say("pretrain: torch.compile is at work in the first steps, which take longer")
     with ExitStack() as stack:
         watchers = [stack.enter_context(view(console))]
         if is_first():

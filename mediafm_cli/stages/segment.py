@@ -89,8 +89,9 @@ def segment_title(
     chosen = _load(settings, media, info)
     source = _source(media, store, info, read_metadata(settings.metadata) if settings.metadata else {})
     source_of_text = choose_captions(media, info, settings.subtitles, settings.language, settings.subtitle_encoding)
-    if store.exists() and not overwrite:
-        shots = require_same(read_contents(store), source, chosen, store)
+    there = read_contents(store) if store.exists() else None  # one that is not valid is refused before the work
+    if there and not overwrite:
+        shots = require_same(there, source, chosen, store)
         require_same_text(shots, source_of_text, store)
         summary = f"shots: {len(shots.text)}, there already"
         kept = keep_later(media, store, source.fingerprint, shots, needs) if needs and not dry_run else ""

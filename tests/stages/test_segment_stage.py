@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from caption_clips import RATE, send, write_captioned
 
-from mediafm_cli.errors import MediaError, StaleError, UsageError
+from mediafm_cli.errors import MediaError, StaleError, StoreError, UsageError
 from mediafm_cli.media.captions import find_captions
 from mediafm_cli.media.probe import probe
 from mediafm_cli.media.shots import ShotRules
 from mediafm_cli.stages.metadata import metadata_text, read_metadata
+from mediafm_cli.stages.outcome import Progress
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.read import open_store
 from mediafm_cli.synthetic import SyntheticTitle
@@ -51,6 +52,19 @@ def test_two_runs_give_the_same_bytes(films: list[SyntheticTitle], tmp_path: Pat
     segment_title(films[0].path, tmp_path / "b.h5")
 
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_damaged_store_is_refused_before_the_film_is_read(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    store = tmp_path / "film.h5"
+    segment_title(films[0].path, store)
+    store.write_bytes(store.read_bytes()[:3000])
+    seen: list[Progress] = []
+
+    with pytest.raises(StoreError, match=r"is damaged.*remove it and make it anew"):
+        segment_title(films[0].path, store, overwrite=True, progress=seen.append)
+
+    assert not seen
+    assert store.stat().st_size == 3000
 
 
 @pytest.mark.parametrize(
