@@ -8,9 +8,9 @@
     python benchmarks/context.py --table results.jsonl
 
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
-score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/features.py``), of the layer ``hidden``; all
-have the same probe. Each contextual row is held against the best of what needs no training or no context, with a
-bootstrap over titles in one seed, and Student's t over seeds in the table.
+score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/probes/features.py``), of the layer
+``hidden``; all have the same probe. Each contextual row is held against the best of what needs no training or no
+context, with a bootstrap over titles in one seed, and Student's t over seeds in the table.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from worlds import MODALITIES, WORLDS, SyntheticEncodings, World, draw_titles
 
 from mediafm_cli.device import find_device
 from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
-from mediafm_cli.evaluate.features import feature_rows
-from mediafm_cli.evaluate.metrics import macro_average_precision, macro_statistic, rank_titles
-from mediafm_cli.evaluate.probing import score_titles
+from mediafm_cli.evaluate.probes.features import feature_rows
+from mediafm_cli.evaluate.probes.metrics import macro_average_precision, macro_statistic, rank_titles
+from mediafm_cli.evaluate.probes.probing import score_titles
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.context import embed_titles
 from mediafm_cli.model.folder import load_model

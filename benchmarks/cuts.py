@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.evaluate.boundaries import Counts, count_cuts
+from mediafm_cli.evaluate.boundaries.agreement import Counts, count_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video

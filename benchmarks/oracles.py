@@ -16,9 +16,9 @@ from scipy.special import softmax
 from scipy.stats import norm
 from worlds import MODALITIES, OBJECTS, SCENES, Parts, SyntheticEncodings, World, draw_parts, object_part
 
-from mediafm_cli.evaluate.metrics import macro_average_precision
 from mediafm_cli.evaluate.neighbours import window_means
-from mediafm_cli.evaluate.probing import probe
+from mediafm_cli.evaluate.probes.metrics import macro_average_precision
+from mediafm_cli.evaluate.probes.probing import probe
 
 Titles = Sequence[SyntheticEncodings]
 CELLS = 6  # of the ring, per scene type, where the world drifts

@@ -31,7 +31,7 @@ from torch.nn.utils import clip_grad_norm_
 from worlds import MODALITIES, OBJECTS, WORLDS, SyntheticEncodings, draw_titles
 
 from mediafm_cli.device import autocast, find_device
-from mediafm_cli.evaluate.probing import score_titles
+from mediafm_cli.evaluate.probes.probing import score_titles
 from mediafm_cli.model.batch import Masks, collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.msm import draw_masks, mean_distance, measure, term_weights

@@ -1,1 +1,1 @@
-"""Measure what context adds: predictors of a hidden shot, scores, and the ablation that compares them."""
+"""Measure what context adds and how shots are found: ablations, linear probes, and boundaries beside true ones."""

@@ -1,11 +1,26 @@
-"""Intervals as people read them, and records as JSON can hold them."""
+"""Tables and intervals as people read them, and records as JSON can hold them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mediafm_cli.evaluate.bootstrap import Interval
+
+
+def align(rows: Iterable[Sequence[str]], left: int, right: Sequence[int] = ()) -> list[str]:
+    """Lines with their columns below one another: the first ``left`` to the left save those in ``right``."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    is_left = [place < left and place not in right for place in range(len(widths))]
+    return [
+        "  ".join(
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(row, widths, is_left, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def between(interval: Interval, sign: str = "") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.evaluate.results import RETRAINED, SCHEMA
+from mediafm_cli.evaluate.ablation.results import RETRAINED, SCHEMA
 
 RESULTS = "results.json"
 _MAX_BYTES = 64 << 20

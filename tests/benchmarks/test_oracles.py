@@ -10,7 +10,7 @@ from oracles import _place, _process, _radial, _smooth, _types, in_context, one_
 from scipy.special import log_ndtr
 from worlds import WORLDS, SyntheticEncodings, World, draw_titles
 
-from mediafm_cli.evaluate.metrics import macro_average_precision
+from mediafm_cli.evaluate.probes.metrics import macro_average_precision
 
 SEED = 5
 

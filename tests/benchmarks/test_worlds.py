@@ -9,7 +9,7 @@ import pytest
 from oracles import chance
 from worlds import MODALITIES, RECALL_SHOTS, SCENES, WORLDS, SyntheticEncodings, World, draw_parts, draw_titles
 
-from mediafm_cli.evaluate.probing import probe
+from mediafm_cli.evaluate.probes.probing import probe
 
 TITLES = 60
 PROBED = 40  # titles that a probe learns from

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typed_commands import Mediafm
 
-from mediafm_cli.evaluate import retrain
+from mediafm_cli.evaluate.ablation import retrain
 
 
 def label_halves(path: Path, stores: list[Path]) -> Path:
@@ -109,7 +109,7 @@ def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
     mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "out").write_text("a file")
-    monkeypatch.setattr("mediafm_cli.evaluate.ablate.run_ablation", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("mediafm_cli.evaluate.ablation.ablate.run_ablation", lambda *_, **__: pytest.fail("measured"))
 
     typed = mediafm("ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out")
 

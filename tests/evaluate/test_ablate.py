@@ -10,9 +10,9 @@ import pytest
 from world_stores import SmallCatalogue
 
 from mediafm_cli.errors import StaleError, TrainingError
-from mediafm_cli.evaluate.ablate import Ablation, run_ablation
-from mediafm_cli.evaluate.masked import make_folds, score
-from mediafm_cli.evaluate.predictors import mean_predictor, model_predictor
+from mediafm_cli.evaluate.ablation.ablate import Ablation, run_ablation
+from mediafm_cli.evaluate.ablation.masked import make_folds, score
+from mediafm_cli.evaluate.ablation.predictors import mean_predictor, model_predictor
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.stages.fuse import fuse_title

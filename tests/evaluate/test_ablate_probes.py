@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from world_stores import MODALITIES, SmallCatalogue, make_catalogue
 
-from mediafm_cli.evaluate.ablate import Ablation, Retraining, run_ablation
-from mediafm_cli.evaluate.ablate_probes import WHOLE, Asked, Probes, Question, read_probes
-from mediafm_cli.evaluate.interventions import without
-from mediafm_cli.evaluate.probe import run_probe
-from mediafm_cli.evaluate.retrain import RunSettings
+from mediafm_cli.evaluate.ablation.ablate import Ablation, Retraining, run_ablation
+from mediafm_cli.evaluate.ablation.interventions import without
+from mediafm_cli.evaluate.ablation.probes import WHOLE, Asked, Probes, Question, read_probes
+from mediafm_cli.evaluate.ablation.retrain import RunSettings
+from mediafm_cli.evaluate.probes.probe import run_probe
 from mediafm_cli.model.folder import load_model, read_config
 from mediafm_cli.train.catalogue import open_catalogue
 

@@ -11,13 +11,13 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mediafm_cli.evaluate.ablate import Ablation
-from mediafm_cli.evaluate.ablate_probes import WHOLE, ProbeRecord
+from mediafm_cli.evaluate.ablation.ablate import Ablation
+from mediafm_cli.evaluate.ablation.comparison import Row
+from mediafm_cli.evaluate.ablation.dependence import Dependence
+from mediafm_cli.evaluate.ablation.masked import Scores
+from mediafm_cli.evaluate.ablation.probes import WHOLE, ProbeRecord
+from mediafm_cli.evaluate.ablation.results import describe, records, table, write_results
 from mediafm_cli.evaluate.bootstrap import Interval
-from mediafm_cli.evaluate.comparison import Row
-from mediafm_cli.evaluate.dependence import Dependence
-from mediafm_cli.evaluate.masked import Scores
-from mediafm_cli.evaluate.results import describe, records, table, write_results
 
 NAN = float("nan")
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mediafm_cli.evaluate.boundaries import Counts, Found, score_boundaries
-from mediafm_cli.evaluate.boundary_results import align, format_time, mistake_record, mistake_table, score_table
-from mediafm_cli.evaluate.boundary_totals import TitleScore, add_up, bootstrap_f1
-from mediafm_cli.evaluate.truth import Span, parse_truth
+from mediafm_cli.evaluate.boundaries.agreement import Counts, Found, score_boundaries
+from mediafm_cli.evaluate.boundaries.results import format_time, mistake_record, mistake_table, score_table
+from mediafm_cli.evaluate.boundaries.totals import TitleScore, add_up, bootstrap_f1
+from mediafm_cli.evaluate.boundaries.truth import Span, parse_truth
+from mediafm_cli.evaluate.writing import align
 
 COUNTS = [Counts(10, 11, 9), Counts(4, 4, 4), Counts(20, 15, 13), Counts(7, 9, 6), Counts(3, 2, 1), Counts(12, 12, 11)]
 

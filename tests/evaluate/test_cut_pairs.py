@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_cli.evaluate.cut_pairs import pair_cuts
+from mediafm_cli.evaluate.boundaries.cut_pairs import pair_cuts
 
 FRAMES = st.lists(st.integers(0, 12), max_size=5, unique=True)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, find_dependence, mean_cosine
+from mediafm_cli.evaluate.ablation.masked import Tallies, Tally
 from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts, mean_of
-from mediafm_cli.evaluate.dependence import Dependence, cosine_lost, find_dependence, mean_cosine
-from mediafm_cli.evaluate.masked import Tallies, Tally
 
 TITLES = 40
 DRAWS = draw_counts(TITLES)

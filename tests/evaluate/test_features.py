@@ -10,9 +10,8 @@ import pytest
 from made_titles import BLOCKS, LAYOUT, make_title
 
 from mediafm_cli.evaluate.clips import Overlap
-from mediafm_cli.evaluate.features import FeatureRow, feature_rows
 from mediafm_cli.evaluate.neighbours import window_means
-from mediafm_cli.evaluate.predictors import shuffled_order
+from mediafm_cli.evaluate.probes.features import FeatureRow, feature_rows, shuffled_order
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.context import embed_title, embed_titles
 from mediafm_cli.model.title import Title

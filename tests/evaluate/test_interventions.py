@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from made_titles import BLOCKS, LAYOUT, make_parts, make_title
 
-from mediafm_cli.evaluate.interventions import energy_share, interventions, louden, swap_modality, without_modality
+from mediafm_cli.evaluate.ablation.interventions import (
+    energy_share,
+    interventions,
+    louden,
+    swap_modality,
+    without_modality,
+)
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.fusion import NORMALIZE, Normalize, fuse_shots
 from mediafm_cli.model.title import MetadataSource, Title

@@ -9,8 +9,8 @@ import pytest
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.evaluate.clips import Clip
-from mediafm_cli.evaluate.labels import Labels, leave_out_rare, read_labels
-from mediafm_cli.evaluate.probing import Task
+from mediafm_cli.evaluate.probes.labels import Labels, leave_out_rare, read_labels
+from mediafm_cli.evaluate.probes.probing import Task
 
 SOURCE = Path("clips.csv")
 

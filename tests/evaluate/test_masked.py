@@ -8,8 +8,8 @@ from made_titles import BLOCKS, make_title
 from scipy.spatial.distance import cosine as cosine_distance
 from scipy.stats import rankdata
 
-from mediafm_cli.evaluate.masked import FOLDS, Fold, Tally, chance, make_folds, score, skill, tally
-from mediafm_cli.evaluate.predictors import Predictor
+from mediafm_cli.evaluate.ablation.masked import FOLDS, Fold, Tally, chance, make_folds, score, skill, tally
+from mediafm_cli.evaluate.ablation.predictors import Predictor
 from mediafm_cli.model.title import Block, Title
 
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import kendalltau
 from sklearn.metrics import average_precision_score
 
-from mediafm_cli.evaluate import metrics
 from mediafm_cli.evaluate.bootstrap import draw_counts, interval
-from mediafm_cli.evaluate.metrics import (
+from mediafm_cli.evaluate.probes import metrics
+from mediafm_cli.evaluate.probes.metrics import (
     kendall_by_title,
     macro_average_precision,
     macro_statistic,

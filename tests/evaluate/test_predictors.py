@@ -9,19 +9,19 @@ import pytest
 import torch
 from made_titles import BLOCKS, LAYOUT, make_title
 
-from mediafm_cli.evaluate.interventions import without
-from mediafm_cli.evaluate.masked import make_folds
-from mediafm_cli.evaluate.predictors import (
+from mediafm_cli.evaluate.ablation.interventions import without
+from mediafm_cli.evaluate.ablation.masked import make_folds
+from mediafm_cli.evaluate.ablation.predictors import (
     Predictor,
     flat_predictors,
     isolated_predictor,
     mean_predictor,
     model_predictor,
     predict_hidden,
-    shuffled_order,
     shuffled_predictor,
     window_predictor,
 )
+from mediafm_cli.evaluate.probes.features import shuffled_order
 from mediafm_cli.model.batch import Batch, collate
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.msm import hide_shots

@@ -15,11 +15,11 @@ from probe_stores import SHOTS, PlantedTitle, kind_of, plant_titles, write_clips
 from small_titles import make_model
 
 from mediafm_cli.errors import StaleError, UsageError
-from mediafm_cli.evaluate.features import FeatureRow
-from mediafm_cli.evaluate.labels import Labels
-from mediafm_cli.evaluate.probe import Probed, probe_rows, run_probe
-from mediafm_cli.evaluate.probe_results import records, table, write_results
-from mediafm_cli.evaluate.probing import Task
+from mediafm_cli.evaluate.probes.features import FeatureRow
+from mediafm_cli.evaluate.probes.labels import Labels
+from mediafm_cli.evaluate.probes.probe import Probed, probe_rows, run_probe
+from mediafm_cli.evaluate.probes.probing import Task
+from mediafm_cli.evaluate.probes.results import records, table, write_results
 from mediafm_cli.stages.fuse import fuse_title
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.read import open_store

@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from mediafm_cli.evaluate import probing
-from mediafm_cli.evaluate.probing import cross_validate, figure, fold_titles, probe, ranks_within, score_titles
+from mediafm_cli.evaluate.probes import probing
+from mediafm_cli.evaluate.probes.probing import cross_validate, figure, fold_titles, probe, ranks_within, score_titles
 
 
 def make_rows(titles: int, shots: int, noise: float, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -11,12 +11,19 @@ import pytest
 from world_stores import SmallCatalogue, draw_small, write_stores
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.evaluate import retrain
-from mediafm_cli.evaluate.ablate import Ablation, Retraining, run_ablation
-from mediafm_cli.evaluate.masked import make_folds, score
-from mediafm_cli.evaluate.predictors import model_predictor
-from mediafm_cli.evaluate.retrain import ChangedTitle, Run, RunSettings, StoppedError, learned_titles, swapped_titles
-from mediafm_cli.evaluate.variants import grid
+from mediafm_cli.evaluate.ablation import retrain
+from mediafm_cli.evaluate.ablation.ablate import Ablation, Retraining, run_ablation
+from mediafm_cli.evaluate.ablation.masked import make_folds, score
+from mediafm_cli.evaluate.ablation.predictors import model_predictor
+from mediafm_cli.evaluate.ablation.retrain import (
+    ChangedTitle,
+    Run,
+    RunSettings,
+    StoppedError,
+    learned_titles,
+    swapped_titles,
+)
+from mediafm_cli.evaluate.ablation.variants import grid
 from mediafm_cli.model.folder import load_model, read_config
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.read import Contents

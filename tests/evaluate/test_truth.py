@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mediafm_cli.errors import UsageError
-from mediafm_cli.evaluate.truth import Span, open_truth, parse_truth
+from mediafm_cli.evaluate.boundaries.truth import Span, open_truth, parse_truth
 from mediafm_cli.synthetic import SyntheticTitle
 
 ONE: dict[str, Any] = {"hard_cuts": [10, 20], "gradual": [{"kind": "dissolve", "first": 30, "last": 38}]}

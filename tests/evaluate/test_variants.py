@@ -10,7 +10,7 @@ import pytest
 from made_titles import LAYOUT
 
 from mediafm_cli.errors import TrainingError, UsageError
-from mediafm_cli.evaluate.variants import choose, grid, resolve, settings_of
+from mediafm_cli.evaluate.ablation.variants import choose, grid, resolve, settings_of
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import FolderConfig, TrainingRecord
 from mediafm_cli.model.title import MetadataSource

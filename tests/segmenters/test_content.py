@@ -11,7 +11,7 @@ import pytest
 from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
-from mediafm_cli.evaluate.boundaries import Counts, count_cuts
+from mediafm_cli.evaluate.boundaries.agreement import Counts, count_cuts
 from mediafm_cli.options import describe_options
 from mediafm_cli.segmenters import transitions
 from mediafm_cli.segmenters.content import ContentSegmenter

@@ -11,7 +11,7 @@ import pytest
 from clip_thumbnails import read_clip
 
 from mediafm_cli.api import Boundary, Thumbnail
-from mediafm_cli.evaluate.boundaries import Counts, count_cuts
+from mediafm_cli.evaluate.boundaries.agreement import Counts, count_cuts
 from mediafm_cli.segmenters.content import ContentSegmenter
 from mediafm_cli.synthetic import HARD, PLAIN, SyntheticTitle, write_catalogue
 

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from mediafm_cli.errors import StaleError, UsageError
-from mediafm_cli.evaluate.boundaries import Counts, Found, Mistake
-from mediafm_cli.evaluate.boundary_totals import TitleScore, add_up
-from mediafm_cli.evaluate.truth import Span
+from mediafm_cli.evaluate.boundaries.agreement import Counts, Found, Mistake
+from mediafm_cli.evaluate.boundaries.totals import TitleScore, add_up
+from mediafm_cli.evaluate.boundaries.truth import Span
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.report.contact_sheet import Mark, place_pictures

@@ -13,7 +13,7 @@ from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
 from mediafm_cli.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
-    from mediafm_cli.evaluate.retrain import Run
+    from mediafm_cli.evaluate.ablation.retrain import Run
 
 
 def ablate(
@@ -77,10 +77,10 @@ def ablate(
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     swaps = _find_swaps(swap_stores)
     from mediafm_cli.device import find_device
-    from mediafm_cli.evaluate.ablate import Retraining, run_ablation
-    from mediafm_cli.evaluate.ablate_probes import Question
-    from mediafm_cli.evaluate.results import records, table, write_results
-    from mediafm_cli.evaluate.retrain import RUNS, RunSettings
+    from mediafm_cli.evaluate.ablation.ablate import Retraining, run_ablation
+    from mediafm_cli.evaluate.ablation.probes import Question
+    from mediafm_cli.evaluate.ablation.results import records, table, write_results
+    from mediafm_cli.evaluate.ablation.retrain import RUNS, RunSettings
     from mediafm_cli.model.pretrained import find_model
     from mediafm_cli.stages.outcome import Progress
 

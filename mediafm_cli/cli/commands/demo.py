@@ -40,8 +40,8 @@ def demo(
     import os
 
     from mediafm_cli.cli.chain import ChainSettings, run_chain
-    from mediafm_cli.evaluate.ablate import run_ablation
-    from mediafm_cli.evaluate.results import table, write_results
+    from mediafm_cli.evaluate.ablation.ablate import run_ablation
+    from mediafm_cli.evaluate.ablation.results import table, write_results
     from mediafm_cli.stages.segment import SegmentSettings
     from mediafm_cli.synthetic import write_catalogue
 
@@ -79,8 +79,8 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
 
     import numpy as np
 
+    from mediafm_cli.evaluate.ablation.predictors import WINDOW
     from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike, window_means
-    from mediafm_cli.evaluate.predictors import WINDOW
     from mediafm_cli.store.read import open_store
 
     flat, means, contextual, owners, scenes, names = [], [], [], [], [], []

@@ -58,8 +58,8 @@ def probe(
     if output and output.is_file():
         raise UsageError(f"{output} is a file.", hint="Name a folder for the results with -o.")
     from mediafm_cli.device import find_device
-    from mediafm_cli.evaluate.probe import run_probe
-    from mediafm_cli.evaluate.probe_results import records, table, write_results
+    from mediafm_cli.evaluate.probes.probe import run_probe
+    from mediafm_cli.evaluate.probes.results import records, table, write_results
     from mediafm_cli.model.pretrained import find_model
     from mediafm_cli.stages.outcome import Progress
 

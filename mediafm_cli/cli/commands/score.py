@@ -14,7 +14,7 @@ from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs, require_folder
 from mediafm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mediafm_cli.evaluate.boundary_totals import TitleScore
+    from mediafm_cli.evaluate.boundaries.totals import TitleScore
 
 
 def score(
@@ -45,8 +45,8 @@ def score(
     if output and output.is_file():
         raise UsageError(f"{output} is a file.", hint="Name a folder for the pictures with -o.")
     require_folder(media)
-    from mediafm_cli.evaluate.boundary_results import mistake_record, mistake_table, score_record, score_table
-    from mediafm_cli.evaluate.boundary_totals import add_up
+    from mediafm_cli.evaluate.boundaries.results import mistake_record, mistake_table, score_record, score_table
+    from mediafm_cli.evaluate.boundaries.totals import add_up
     from mediafm_cli.stages.score import score_stores
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)

@@ -108,7 +108,7 @@ def search(
 
 
 def _table(hits: Sequence[Hit]) -> str:
-    from mediafm_cli.evaluate.boundary_results import format_time
+    from mediafm_cli.evaluate.boundaries.results import format_time
 
     rows = [("title", "shot", "from", "to", "cosine", "caption")]
     for hit in hits:

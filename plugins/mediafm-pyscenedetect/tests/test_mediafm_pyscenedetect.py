@@ -39,7 +39,7 @@ from scenedetect.detector import FlashFilter
 
 from mediafm_cli.api import Segmenter, Thumbnail
 from mediafm_cli.errors import UnavailableError, UsageError
-from mediafm_cli.evaluate.boundaries import Counts, count_cuts
+from mediafm_cli.evaluate.boundaries.agreement import Counts, count_cuts
 from mediafm_cli.media.container import open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import require_video

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.evaluate.boundaries import TOLERANCES, BoundaryScore, Counts
+from mediafm_cli.evaluate.boundaries.agreement import TOLERANCES, BoundaryScore, Counts
 
 FEWEST_TITLES = 5
 """Of fewer, an interval would say more than is known."""

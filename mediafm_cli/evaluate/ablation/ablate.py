@@ -18,13 +18,11 @@ import numpy as np
 import torch
 
 from mediafm_cli.errors import StoreError, UsageError
-from mediafm_cli.evaluate.ablate_probes import Asked, ProbeRecord, Probes, Question, read_probes
-from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts
-from mediafm_cli.evaluate.comparison import Kind, Row, best_rows, differences, intervals_of
-from mediafm_cli.evaluate.dependence import Dependence, cosine_lost, find_dependence
-from mediafm_cli.evaluate.interventions import energy_share, interventions
-from mediafm_cli.evaluate.masked import Tallies, chance, make_folds, skill, tally
-from mediafm_cli.evaluate.predictors import (
+from mediafm_cli.evaluate.ablation.comparison import Kind, Row, best_rows, differences, intervals_of
+from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, find_dependence
+from mediafm_cli.evaluate.ablation.interventions import energy_share, interventions
+from mediafm_cli.evaluate.ablation.masked import Tallies, chance, make_folds, skill, tally
+from mediafm_cli.evaluate.ablation.predictors import (
     Change,
     Predictor,
     flat_predictors,
@@ -34,10 +32,12 @@ from mediafm_cli.evaluate.predictors import (
     shuffled_predictor,
     window_predictor,
 )
-from mediafm_cli.evaluate.probe import find_learned
-from mediafm_cli.evaluate.retrain import Run, RunSettings, swapped_titles
-from mediafm_cli.evaluate.retrained import Bench, measure_grid
-from mediafm_cli.evaluate.variants import REFERENCE, Variant, choose
+from mediafm_cli.evaluate.ablation.probes import Asked, ProbeRecord, Probes, Question, read_probes
+from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, swapped_titles
+from mediafm_cli.evaluate.ablation.retrained import Bench, measure_grid
+from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant, choose
+from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts
+from mediafm_cli.evaluate.probes.probe import find_learned
 from mediafm_cli.model.baselines import mean_vector
 from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Block, Title, require_layout

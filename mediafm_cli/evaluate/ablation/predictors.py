@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mediafm_cli.evaluate.probes.features import shuffled_order
 from mediafm_cli.model.baselines import copied_neighbours
 from mediafm_cli.model.batch import collate
 from mediafm_cli.model.msm import hide_shots
@@ -71,11 +72,6 @@ def shuffled_predictor(name: str, model: MediaFM, seed: int) -> Predictor:
         return found[np.argsort(order[hidden[order]])]
 
     return Predictor(name, predict)
-
-
-def shuffled_order(title: Title, seed: int) -> np.ndarray:
-    """The shots in another order, int64 [n]: drawn apart from what is hidden, which would come to stand in a row."""
-    return np.random.default_rng([seed, *b"shuffled ", *title.title_id.encode()]).permutation(len(title))
 
 
 def isolated_predictor(name: str, model: MediaFM) -> Predictor:

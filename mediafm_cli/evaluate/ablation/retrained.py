@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 import torch
 
+from mediafm_cli.evaluate.ablation.comparison import Intervals, Row, differences, intervals_of
+from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, find_dependence, mean_cosine
+from mediafm_cli.evaluate.ablation.interventions import energy_share
+from mediafm_cli.evaluate.ablation.masked import Fold, Tallies, Tally, average, tally
+from mediafm_cli.evaluate.ablation.predictors import model_predictor
+from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, learned_titles, swapped_titles, train_variant
+from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant
 from mediafm_cli.evaluate.bootstrap import difference_of, interval
-from mediafm_cli.evaluate.comparison import Intervals, Row, differences, intervals_of
-from mediafm_cli.evaluate.dependence import Dependence, cosine_lost, find_dependence, mean_cosine
-from mediafm_cli.evaluate.interventions import energy_share
-from mediafm_cli.evaluate.masked import Fold, Tallies, Tally, average, tally
-from mediafm_cli.evaluate.predictors import model_predictor
-from mediafm_cli.evaluate.retrain import Run, RunSettings, learned_titles, swapped_titles, train_variant
-from mediafm_cli.evaluate.variants import REFERENCE, Variant
 from mediafm_cli.model.folder import FolderConfig
 from mediafm_cli.model.title import Layout, Title
 from mediafm_cli.train.catalogue import Catalogue

@@ -14,7 +14,6 @@ import numpy as np
 
 from mediafm_cli.evaluate.clips import Overlap, pool_clip, pool_shots
 from mediafm_cli.evaluate.neighbours import window_means
-from mediafm_cli.evaluate.predictors import shuffled_order
 from mediafm_cli.model.context import Embedding, embed_titles
 from mediafm_cli.model.title import Block, Title
 from mediafm_cli.model.transformer import MediaFM
@@ -111,3 +110,8 @@ def _shuffled(model: MediaFM, titles: Sequence[Title], seed: int, embed: Embed) 
     )
     for one, order in zip(embed(model, mixed), orders, strict=True):
         yield one.shots[np.argsort(order)]
+
+
+def shuffled_order(title: Title, seed: int) -> np.ndarray:
+    """The shots in another order, int64 [n]: drawn apart from what is hidden, which would come to stand in a row."""
+    return np.random.default_rng([seed, *b"shuffled ", *title.title_id.encode()]).permutation(len(title))

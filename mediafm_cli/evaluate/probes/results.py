@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES
-from mediafm_cli.evaluate.metrics import RATIO
-from mediafm_cli.evaluate.probe import MEASURES, Probed
+from mediafm_cli.evaluate.probes.metrics import RATIO
+from mediafm_cli.evaluate.probes.probe import MEASURES, Probed
 from mediafm_cli.evaluate.writing import between, plain
 from mediafm_cli.model.atomic import write_atomically
 

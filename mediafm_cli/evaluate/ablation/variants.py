@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mediafm_cli.errors import TrainingError, UsageError
-from mediafm_cli.evaluate.interventions import Intervention, loud, without
+from mediafm_cli.evaluate.ablation.interventions import Intervention, loud, without
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import FolderConfig
 from mediafm_cli.model.fusion import Normalize

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mediafm_cli.evaluate.predictors import Change
+from mediafm_cli.evaluate.ablation.predictors import Change
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.fusion import Normalize, fuse_shots, unit_rows
 from mediafm_cli.model.title import Block, Title

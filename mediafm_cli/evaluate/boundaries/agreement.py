@@ -27,8 +27,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mediafm_cli.evaluate.cut_pairs import pair_cuts
-from mediafm_cli.evaluate.truth import Span, Truth
+from mediafm_cli.evaluate.boundaries.cut_pairs import pair_cuts
+from mediafm_cli.evaluate.boundaries.truth import Span, Truth
 
 TOLERANCES = (0, 1, 2)
 """Frames that a hard cut may be off and still be a hit. Mistakes are those at the last."""

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mediafm_cli.evaluate.ablation.comparison import Kind, Row
+from mediafm_cli.evaluate.ablation.dependence import Dependence, find_dependence
+from mediafm_cli.evaluate.ablation.interventions import energy_share, interventions
 from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
 from mediafm_cli.evaluate.clips import Overlap, pool_shots
-from mediafm_cli.evaluate.comparison import Kind, Row
-from mediafm_cli.evaluate.dependence import Dependence, find_dependence
-from mediafm_cli.evaluate.features import feature_rows
-from mediafm_cli.evaluate.interventions import energy_share, interventions
-from mediafm_cli.evaluate.labels import Labels
-from mediafm_cli.evaluate.probe import (
+from mediafm_cli.evaluate.probes.features import feature_rows
+from mediafm_cli.evaluate.probes.labels import Labels
+from mediafm_cli.evaluate.probes.probe import (
     MEASURES,
     chance,
     find_learned,
@@ -28,8 +28,8 @@ from mediafm_cli.evaluate.probe import (
     split_titles,
     statistics_of,
 )
-from mediafm_cli.evaluate.probe_results import HEADINGS
-from mediafm_cli.evaluate.probing import Task, cross_validate
+from mediafm_cli.evaluate.probes.probing import Task, cross_validate
+from mediafm_cli.evaluate.probes.results import HEADINGS
 from mediafm_cli.model.context import embed_titles
 from mediafm_cli.model.folder import FolderConfig
 from mediafm_cli.model.title import Block, Title

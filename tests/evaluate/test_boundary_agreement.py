@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_cli.evaluate.boundaries import Counts, Found, Mistake, count_cuts, match_spans, score_boundaries
-from mediafm_cli.evaluate.truth import Span, Truth, parse_truth
+from mediafm_cli.evaluate.boundaries.agreement import Counts, Found, Mistake, count_cuts, match_spans, score_boundaries
+from mediafm_cli.evaluate.boundaries.truth import Span, Truth, parse_truth
 
 
 def true(*cuts: int, gradual: list[tuple[int, int]] | None = None, **places: Any) -> Truth:

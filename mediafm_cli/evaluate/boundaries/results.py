@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from mediafm_cli.evaluate.boundaries import CUT, TOLERANCES, Found, Mistake
-from mediafm_cli.evaluate.boundary_totals import FEWEST_TITLES, Row, TitleScore, Totals
-from mediafm_cli.evaluate.truth import Span
+from mediafm_cli.evaluate.boundaries.agreement import CUT, TOLERANCES, Found, Mistake
+from mediafm_cli.evaluate.boundaries.totals import FEWEST_TITLES, Row, TitleScore, Totals
+from mediafm_cli.evaluate.boundaries.truth import Span
+from mediafm_cli.evaluate.writing import align
 
 _HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % interval")
 _LEGEND = (
@@ -56,20 +57,6 @@ def mistake_table(titles: Sequence[TitleScore], sheets: Sequence[dict[int, str]]
     shown = [[row[column] for column in kept] for row in (_MISTAKES, *rows)]
     heading = f"Mistakes, with hard cuts at most {TOLERANCES[-1]} frames off; shifted cuts are hits:"
     return "\n".join([heading, "", *align(shown, left=len(kept), right=(1, 2))])
-
-
-def align(rows: Iterable[Sequence[str]], left: int, right: Sequence[int] = ()) -> list[str]:
-    """Lines with their columns below one another: the first ``left`` to the left save those in ``right``."""
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    is_left = [place < left and place not in right for place in range(len(widths))]
-    return [
-        "  ".join(
-            cell.ljust(width) if to_left else cell.rjust(width)
-            for cell, width, to_left in zip(row, widths, is_left, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def describe_true(span: Span | None) -> str:

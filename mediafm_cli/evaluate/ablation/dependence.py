@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm_cli.evaluate.ablation.masked import Tallies
 from mediafm_cli.evaluate.bootstrap import Interval, Statistic, difference_of, interval, mean_of
-from mediafm_cli.evaluate.masked import Tallies
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mediafm_cli.evaluate.ablate import Ablation
-from mediafm_cli.evaluate.comparison import Kind, Row
+from mediafm_cli.evaluate.ablation.ablate import Ablation
+from mediafm_cli.evaluate.ablation.comparison import Kind, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

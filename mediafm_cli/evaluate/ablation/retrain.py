@@ -20,7 +20,7 @@ import torch
 
 from mediafm_cli import __version__
 from mediafm_cli.errors import TERMINATED, TrainingError, UsageError
-from mediafm_cli.evaluate.variants import Variant, resolve
+from mediafm_cli.evaluate.ablation.variants import Variant, resolve
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import CONFIG, FolderConfig, load_model
 from mediafm_cli.model.records import to_json

@@ -17,9 +17,9 @@ import torch
 from mediafm_cli.errors import UsageError
 from mediafm_cli.evaluate.bootstrap import Interval, Statistic, difference_of, draw_counts, interval, mean_of
 from mediafm_cli.evaluate.clips import Overlap, find_clips, find_overlaps, read_clips
-from mediafm_cli.evaluate.features import REACH, FeatureRow, feature_rows
-from mediafm_cli.evaluate.labels import LEAST_TITLES, Labels, leave_out_rare, read_labels
-from mediafm_cli.evaluate.metrics import (
+from mediafm_cli.evaluate.probes.features import REACH, FeatureRow, feature_rows
+from mediafm_cli.evaluate.probes.labels import LEAST_TITLES, Labels, leave_out_rare, read_labels
+from mediafm_cli.evaluate.probes.metrics import (
     RATIO,
     Arrays,
     kendall_by_title,
@@ -27,7 +27,7 @@ from mediafm_cli.evaluate.metrics import (
     micro_statistic,
     rank_titles,
 )
-from mediafm_cli.evaluate.probing import Task, cross_validate, fold_titles
+from mediafm_cli.evaluate.probes.probing import Task, cross_validate, fold_titles
 from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title, require_layout
 from mediafm_cli.store.read import open_store

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mediafm_cli.evaluate.metrics import RATIO, Arrays, kendall_by_title, macro_average_precision
+from mediafm_cli.evaluate.probes.metrics import RATIO, Arrays, kendall_by_title, macro_average_precision
 
 Task = Literal["multilabel", "multiclass", "ranking", "retrieval"]
 TASKS: tuple[Task, ...] = get_args(Task)

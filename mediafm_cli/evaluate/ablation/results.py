@@ -11,16 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mediafm_cli.evaluate.ablate import Ablation
-from mediafm_cli.evaluate.ablate_probes import WHOLE as PROBED
-from mediafm_cli.evaluate.ablate_probes import ProbeRecord
-from mediafm_cli.evaluate.ablation_bars import plot
+from mediafm_cli.evaluate.ablation.ablate import Ablation
+from mediafm_cli.evaluate.ablation.bars import plot
+from mediafm_cli.evaluate.ablation.comparison import Row
+from mediafm_cli.evaluate.ablation.dependence import Dependence
+from mediafm_cli.evaluate.ablation.probes import WHOLE as PROBED
+from mediafm_cli.evaluate.ablation.probes import ProbeRecord
+from mediafm_cli.evaluate.ablation.variants import REFERENCE
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
-from mediafm_cli.evaluate.boundary_results import align
-from mediafm_cli.evaluate.comparison import Row
-from mediafm_cli.evaluate.dependence import Dependence
-from mediafm_cli.evaluate.variants import REFERENCE
-from mediafm_cli.evaluate.writing import between, plain
+from mediafm_cli.evaluate.writing import align, between, plain
 from mediafm_cli.model.atomic import write_atomically
 
 SCHEMA = "mediafm.ablation"

@@ -11,7 +11,7 @@ import numpy as np
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.evaluate.clips import Clip
-from mediafm_cli.evaluate.probing import Task
+from mediafm_cli.evaluate.probes.probing import Task
 
 LEAST_TITLES = 3
 """To split by: one to ask, and two to learn from, which choose the strength of the penalty between them."""

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from mediafm_cli.evaluate.ablation.masked import Scores, Tally
 from mediafm_cli.evaluate.bootstrap import Interval, difference_interval, mean_interval
-from mediafm_cli.evaluate.masked import Scores, Tally
 
 Kind = Literal["baseline", "trained", "intervention", "retrained"]
 Intervals = dict[str, Interval]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mediafm_cli.evaluate.predictors import Predictor
+from mediafm_cli.evaluate.ablation.predictors import Predictor
 from mediafm_cli.model.fusion import unit_rows
 from mediafm_cli.model.title import Block, Title
 

@@ -1,0 +1,1 @@
+"""What context and each modality are worth to a model."""
