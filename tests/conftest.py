@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from embeddings_server import KEY, EmbeddingsServer, serve_embeddings
 from hub_server import HubServer, serve_hub
+from hypothesis import settings
 from small_contents import small_contents
 
 from mediafm_cli.model.config import ModelConfig
@@ -22,6 +23,9 @@ from mediafm_cli.synthetic import SyntheticTitle, write_catalogue
 from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.loop import pretrain
+
+settings.register_profile("any machine", deadline=None)  # a busy one is slow, and nothing is wrong with it
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

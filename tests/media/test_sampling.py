@@ -81,7 +81,7 @@ def titles(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
     return pts, edges, pts[-1] + gaps[-1]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(titles(), st.integers(1, 6), st.integers(0, 30))
 def test_what_is_kept_is_what_would_be_sought(title: tuple[list[int], list[int], int], count: int, late: int) -> None:
     pts, edges, end = title

@@ -147,7 +147,7 @@ def test_weights_of_another_model_are_refused(folder: Path, model: MediaFM, tmp_
 
 
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_every_flipped_bit_in_the_weights_is_found(folder: Path, place: float, bit: int) -> None:
     path = folder / "model.safetensors"
     whole = path.read_bytes()
