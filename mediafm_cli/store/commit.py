@@ -15,12 +15,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
 from mediafm_cli import __version__
 from mediafm_cli.errors import MediafmError, StoreError, UnavailableError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
-from mediafm_cli.store.safe_open import ROOT, SHA256
+from mediafm_cli.store.safe_open import ROOT, SHA256, number_type
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, kind_at
 
 WRITE_BYTES = 1 << 20
@@ -145,7 +146,7 @@ def _to_bytes(contents: Contents) -> bytes:
             "created_by": f"mediafm-cli {__version__}",
             "groups": canonical_json(places),
         }
-        _write_raw(file, Raw(ROOT, root, {}))
+        _write_raw(file.id, Raw(ROOT, root, {}))
         for place in places:
             group = contents.groups[place]
             kind = kind_at(place)
@@ -153,24 +154,25 @@ def _to_bytes(contents: Contents) -> bytes:
                 raise StoreError(f"The format knows no {place} that holds {type(group).__name__}.")
             for fault in group.faults():
                 raise StoreError(f"{place} would not be valid.", f"{fault}.")
-            _write_raw(file.create_group(place), to_raw(place, group))
+            _write_raw(file.create_group(place).id, to_raw(place, group))
         file.flush()
         return file.id.get_file_image()
 
 
-def _write_raw(group: h5py.Group, raw: Raw) -> None:
+def _write_raw(group: h5g.GroupID, raw: Raw) -> None:
     for name, value in {**raw.attributes, SHA256: raw.sha256()}.items():
-        _write_attribute(group, name, value)
+        values = np.array(value.encode() if isinstance(value, str) else value)
+        stored = _type_of(values)
+        h5a.create(group, name.encode(), stored, h5s.create(h5s.SCALAR)).write(values, mtype=stored)
+    timeless = h5p.create(h5p.DATASET_CREATE)
+    timeless.set_obj_track_times(False)  # the same contents, the same bytes
     for name, values in raw.arrays.items():
-        if values.dtype.kind == "S":
-            values = values.astype(h5py.string_dtype("utf-8", values.dtype.itemsize))
-        group.create_dataset(name, data=values)
+        stored = _type_of(values)
+        dataset = h5d.create(group, name.encode(), stored, h5s.create_simple(values.shape), dcpl=timeless)
+        dataset.write(h5s.ALL, h5s.ALL, values, mtype=stored)
 
 
-def _write_attribute(group: h5py.Group, name: str, value: Attribute) -> None:
-    if isinstance(value, str):
-        encoded = value.encode()
-        dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
-        group.attrs.create(name, np.array(encoded, dtype=dtype), dtype=dtype)
-    else:
-        group.attrs.create(name, value, dtype={bool: np.bool_, int: np.int64, float: np.float64}[type(value)])
+def _type_of(values: np.ndarray) -> h5t.TypeID:
+    if values.dtype.kind == "S":
+        return h5t.py_create(h5py.string_dtype("utf-8", values.dtype.itemsize), logical=True)
+    return number_type(values.dtype.str)

@@ -247,11 +247,12 @@ def _is_type(stored: h5t.TypeID, dtype: str) -> bool:
     """Whether a type is that of the format to the bit; a text's may have any length."""
     if dtype == "text":
         return isinstance(stored, h5t.TypeStringID) and not stored.is_variable_str()
-    return stored.equal(_type(dtype))
+    return stored.equal(number_type(dtype))
 
 
 @cache
-def _type(dtype: str) -> h5t.TypeID:
+def number_type(dtype: str) -> h5t.TypeID:
+    """How numbers of a NumPy type are stored, and truth values."""
     return h5t.py_create(np.dtype(dtype).newbyteorder("<"))
 
 
