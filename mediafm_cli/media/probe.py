@@ -13,7 +13,15 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import MAX_PIXELS, MICROSECONDS, exact, is_cover_art, open_media, origin_s
+from mediafm_cli.media.container import (
+    MAX_PIXELS,
+    MICROSECONDS,
+    Decoding,
+    exact,
+    is_cover_art,
+    open_media,
+    origin_s,
+)
 from mediafm_cli.media.display import Display, read_display
 from mediafm_cli.media.fingerprint import fingerprint_file
 
@@ -91,7 +99,7 @@ def probe(path: Path) -> MediaInfo:
     Raises:
         MediaError: the file cannot be read or is not media.
     """
-    with open_media(path) as container:
+    with open_media(path, Decoding(threads=1)) as container:  # each thread more decodes a picture more
         video, audio = best_video(container), best_audio(container)
         display = None if video is None else read_display(container, video)
         streams = tuple(_describe(stream, display if stream is video else None) for stream in container.streams)
