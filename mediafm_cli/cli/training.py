@@ -108,7 +108,7 @@ def train(
         config = model.config(catalogue.layout)
         plan = plan_run(catalogue.titles, config, settings, model.described(config, settings))
         where = find_device(engine.device)
-        for line in _planned(plan, where):
+        for line in _planned(plan, where, engine.compile):
             console.say(f"pretrain: {line}")
         if not plan.split.validation:
             console.warn("no title is held out to validate on; how well the model generalises stays unknown")
@@ -124,8 +124,6 @@ def train(
         over = " over the run that is there" if overwrite and folder.exists() and any(folder.iterdir()) else ""
         console.say(f"pretrain: would write {folder}{over}")
         return True
-    if engine.compile:
-        console.say("pretrain: torch.compile is at work in the first steps, which take longer")
     with ExitStack() as stack:
         watchers = [stack.enter_context(view(console))]
         if is_first():
@@ -179,7 +177,7 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _planned(plan: Plan, device: torch.device) -> Iterator[str]:
+def _planned(plan: Plan, device: torch.device, compiled: bool) -> Iterator[str]:
     """What a run learns from, how long it is, and what it learns, a line each."""
     from mediafm_cli.model.config import count_parameters
 
@@ -190,6 +188,8 @@ def _planned(plan: Plan, device: torch.device) -> Iterator[str]:
     yield f"{counted(plan.total_steps, 'step')}, {plan.steps_per_epoch} for each time over the titles"
     shape = f"{counted(plan.model.layers, 'layer')} of {plan.model.hidden}"
     yield f"{shape}, {count_parameters(plan.model):,} numbers to learn, recipe {plan.record.recipe}"
+    if compiled:
+        yield "the blocks are compiled in the first steps, which take longer"
 
 
 def _going_on(start: Start, plan: Plan) -> str:

@@ -57,8 +57,8 @@ def _lines(console: Console) -> Iterator[Watch]:
                 cosines = ", ".join(f"{name} {cosine:.3f}" for name, cosine in found.cosine.items())
                 console.say(
                     f"pretrain: step {metrics.step}: loss {metrics.loss:.4f}; held out: loss {found.loss:.4f}, "
-                    f"cosine {cosines}; skill over the mean {found.skill_over_mean:+.3f}, "
-                    f"over the neighbour {found.skill_over_neighbour:+.3f}"
+                    f"cosine {cosines}; skill over the mean {found.skill_over_mean:+z.3f}, "
+                    f"over the neighbour {found.skill_over_neighbour:+z.3f}"
                 )
 
         yield watch
@@ -118,7 +118,7 @@ class LiveView:
         if self._held_out:
             step, found = self._held_out
             cosines = [f"{found.cosine[name]:.3f}" if name in found.cosine else "–" for name in names]
-            skills = [f"{found.skill_over_mean:+.3f}", f"{found.skill_over_neighbour:+.3f}"]
+            skills = [f"{found.skill_over_mean:+z.3f}", f"{found.skill_over_neighbour:+z.3f}"]
             table.add_row(f"held out, step {step}", f"{found.loss:.4f}", *cosines, *skills)
         return table
 

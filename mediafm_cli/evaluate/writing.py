@@ -1,4 +1,4 @@
-"""Tables and intervals as people read them, and records as JSON can hold them."""
+"""Tables, times and intervals as people read them, and records as JSON can hold them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,18 @@ def align(rows: Iterable[Sequence[str]], left: int, right: Sequence[int] = ()) -
     ]
 
 
+def format_time(time_s: float) -> str:
+    """Minutes, seconds and thousandths, with hours where there are any."""
+    thousandths = round(time_s * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{start}:{rest // 1000:02}.{rest % 1000:03}"
+
+
 def between(interval: Interval, sign: str = "") -> str:
     """The value and the ends of its interval, if it has one; ``sign="+"`` for differences."""
-    spec = f"{sign}z.3f"  # z: what rounds to zero has no sign
+    spec = f"{sign}z.3f"  # z: never -0.000
     value = format(interval.value, spec)
     if not math.isfinite(interval.low):
         return value

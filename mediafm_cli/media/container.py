@@ -55,6 +55,9 @@ class Decoding:
 
 PROCESSOR = Decoding()
 
+GLANCE = Decoding(threads=1)
+"""For a header and a first picture: with each thread more, a picture more is decoded before it comes."""
+
 
 def open_media(path: Path, decoding: Decoding = PROCESSOR) -> InputContainer:
     """Open a local media file for reading; use it as a context manager.

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import open_media
+from mediafm_cli.media.container import GLANCE, open_media
 from mediafm_cli.media.decoding import VideoPass, decode_packet, has_presentation_times, iterate_packets, time_base_of
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.media.sampling import grid_step, sample_times
@@ -81,7 +81,7 @@ def sample_frames(
         ValueError: the spans are not ascending, or overlap.
     """
     _check_spans(spans)
-    with open_media(path) as container:
+    with open_media(path, GLANCE) as container:
         stream = _video_stream(container, stream_index)
         targets = _place_targets(spans, needs.count, grid_step(time_base_of(stream)))
         picture = Picture(read_display(container, stream), needs.max_side)

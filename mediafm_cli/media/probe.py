@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media.container import (
+    GLANCE,
     MAX_PIXELS,
     MICROSECONDS,
-    Decoding,
     exact,
     is_cover_art,
     open_media,
@@ -99,7 +99,7 @@ def probe(path: Path) -> MediaInfo:
     Raises:
         MediaError: the file cannot be read or is not media.
     """
-    with open_media(path, Decoding(threads=1)) as container:  # each thread more decodes a picture more
+    with open_media(path, GLANCE) as container:
         video, audio = best_video(container), best_audio(container)
         display = None if video is None else read_display(container, video)
         streams = tuple(_describe(stream, display if stream is video else None) for stream in container.streams)

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import open_media
+from mediafm_cli.media.container import GLANCE, open_media
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.display import Display, Picture, read_display
 
@@ -47,7 +47,7 @@ def read_strips(
     Raises:
         MediaError: the file cannot be read, has no such stream, or ends before a frame that is wanted.
     """
-    with open_media(path) as container:
+    with open_media(path, GLANCE) as container:
         stream = container.streams[stream_index] if stream_index < len(container.streams) else None
         if not isinstance(stream, VideoStream):
             raise MediaError(f"Stream {stream_index} of {path} is no video.")

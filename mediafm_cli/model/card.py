@@ -148,7 +148,7 @@ def _results(validation: Mapping[str, Any]) -> str:
     rows = [["this model", f"{loss:.4f}", ""]]
     for name, skill in baselines.items():
         baseline = f"{loss / (1 - skill):.4f}" if skill < 1 else ""  # 1 - skill is the model's share of it
-        rows.append([name, baseline, f"{skill:+.3f}"])
+        rows.append([name, baseline, f"{skill:+z.3f}"])
     cosines = [[name, f"{cosine:.4f}"] for name, cosine in validation["cosine"].items()]
     distances = _table(["prediction", "distance", "skill of this model over it"], rows)
     return "\n\n".join([RESULTS, distances, _table(["modality", "cosine of prediction and truth"], cosines)])

@@ -19,7 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from mediafm_cli.errors import TrainingError, command
+from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.atomic import write_atomically
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.records import RecordError, from_json, to_json
@@ -210,8 +210,7 @@ def _read(path: Path, limit: int | None = None) -> bytes:
     except FileNotFoundError as error:
         why, hint = f"It has no {path.name}.", "Train one: mediafm pretrain STORES -o MODEL"
         if (path.parent / CHECKPOINTS).is_dir() and not (path.parent / CONFIG).exists():
-            why = "Its training has not been finished."
-            hint = f"Go on with it: {command('mediafm', 'pretrain', 'STORES', '-o', path.parent, '--resume')}"
+            why, hint = "Its training has not been finished.", "The command that began it goes on with --resume."
         raise TrainingError(f"{path.parent} is not a model folder.", why, hint) from error
     except OSError as error:
         raise TrainingError(f"{path} cannot be read.", f"{error.strerror}.") from error

@@ -117,7 +117,7 @@ def _plan(path: Path, material: Material, host: EncoderHost, done: np.ndarray) -
     left, spoken = int((~done).sum()), ""
     if material.texts is not None:
         host.plan([shot for _, shot in material.read(done) if shot is not None])
-        spoken = f"; {sum(bool(material.texts[row].strip()) for row in np.flatnonzero(~done))} of them have text"
+        spoken = f", {sum(map(material.has_text, np.flatnonzero(~done).tolist()))} with text"
     return Outcome(path, "planned", f"{left} of {len(done)} rows would be encoded by {host.name}{spoken}")
 
 

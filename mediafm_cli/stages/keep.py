@@ -13,7 +13,7 @@ from typing import Self
 from av.video.frame import VideoFrame
 
 from mediafm_cli.api import Frames
-from mediafm_cli.media.container import open_media
+from mediafm_cli.media.container import GLANCE, open_media
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept import KeptFrom, KeptWriter, kept_path
@@ -41,7 +41,7 @@ class Collector:
     ) -> None:
         self._media = media
         self._needs = needs
-        with open_media(media) as container:
+        with open_media(media, GLANCE) as container:
             stream = require_video(media, container)
             self._stream = stream.index
             self._picture = Picture(read_display(container, stream), needs.max_side)

@@ -100,10 +100,13 @@ class Material:
         first: dict[str, int] = {}
         return np.array([first.setdefault(text, row) for row, text in enumerate(self.texts)])
 
+    def has_text(self, row: int) -> bool:
+        return self.texts is not None and bool(self.texts[row].strip())
+
     def may_hold(self, done: np.ndarray) -> bool:
         """Whether any shot that is not done may have the modality."""
         if self.texts is not None:
-            return any(text.strip() for text, is_done in zip(self.texts, done, strict=True) if not is_done)
+            return any(map(self.has_text, np.flatnonzero(~done).tolist()))
         return not isinstance(self.needs, Audio) or self.shots.audio_stream >= 0
 
     def read(self, done: np.ndarray) -> Iterator[tuple[int, Shot | None]]:
@@ -115,9 +118,8 @@ class Material:
         left = [shot for shot in self.bare if not done[shot.index]]
         if self.texts is not None:
             for shot in left:
-                text = self.texts[shot.index]
-                is_first = self.first_alike[shot.index] == shot.index
-                yield shot.index, replace(shot, text=text) if is_first and text.strip() else None
+                is_asked = self.first_alike[shot.index] == shot.index and self.has_text(shot.index)
+                yield shot.index, replace(shot, text=self.texts[shot.index]) if is_asked else None
         elif isinstance(self.needs, Frames):
             for shot, frames in self._read_frames(left, self.needs):
                 yield shot.index, None if frames is None else replace(shot, frames=frames)

@@ -11,9 +11,10 @@ import numpy as np
 
 from mediafm_cli.errors import MediaError, UsageError, command
 from mediafm_cli.evaluate.boundaries.agreement import CUT, GRADUAL, Found, Mistake, score_boundaries
-from mediafm_cli.evaluate.boundaries.results import describe_found, describe_true, format_time
+from mediafm_cli.evaluate.boundaries.results import describe_found, describe_true
 from mediafm_cli.evaluate.boundaries.totals import TitleScore
 from mediafm_cli.evaluate.boundaries.truth import Span, TitleTruth, open_truth
+from mediafm_cli.evaluate.writing import format_time
 from mediafm_cli.media.strips import read_strips
 from mediafm_cli.model.atomic import write_atomically
 from mediafm_cli.report.contact_sheet import BOX, Mark, Still, draw_sheet

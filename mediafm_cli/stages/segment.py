@@ -78,6 +78,7 @@ def segment_title(
     Raises:
         MediaError: the file is no media, has no picture, or cannot be read.
         StaleError: the store was made from another file, or with other settings; says which.
+        StoreError: the store is damaged; ``overwrite`` replaces no such one.
         UnavailableError: the store's folder cannot be written.
     """
     settings = settings or SegmentSettings()

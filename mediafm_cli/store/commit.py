@@ -21,7 +21,7 @@ from mediafm_cli import __version__
 from mediafm_cli.errors import MediafmError, StoreError, UnavailableError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
-from mediafm_cli.store.safe_open import ROOT, SHA256, number_type
+from mediafm_cli.store.safe_open import ATTRIBUTE_DTYPES, ROOT, SHA256, number_type
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, kind_at
 
 WRITE_BYTES = 1 << 20
@@ -160,8 +160,9 @@ def _to_bytes(contents: Contents) -> bytes:
 
 
 def _write_raw(group: h5g.GroupID, raw: Raw) -> None:
+    """Write attributes, and arrays as ``to_raw`` makes them: contiguous, little-endian."""
     for name, value in {**raw.attributes, SHA256: raw.sha256()}.items():
-        values = np.array(value.encode() if isinstance(value, str) else value)
+        values = np.array(value.encode()) if isinstance(value, str) else np.array(value, ATTRIBUTE_DTYPES[type(value)])
         stored = _type_of(values)
         h5a.create(group, name.encode(), stored, h5s.create(h5s.SCALAR)).write(values, mtype=stored)
     timeless = h5p.create(h5p.DATASET_CREATE)

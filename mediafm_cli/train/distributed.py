@@ -194,9 +194,9 @@ def spread(model: MediaFM, world: World, shard: Shard) -> nn.Module:
     if world.ranks == 1:
         return model
     if shard == "none":
-        devices = [world.device] if world.device.type == "cuda" else None
-        # Its buffers are the whitening, which every process was given and no step changes.
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        spread_out = DistributedDataParallel(model, device_ids=[world.device] if world.device.type == "cuda" else None)
+        spread_out.broadcast_buffers = False  # no step changes the whitening, which all were given
+        return spread_out
     mesh = dist.init_device_mesh(world.device.type, (world.ranks,))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)

@@ -22,8 +22,12 @@ def test_a_dry_run_says_what_would_be_learned_and_leaves_no_trace(
     model = tmp_path / "model"
     words = ("pretrain", *fused_stores, "-o", model, *SMALL, "--epochs", 5)
 
-    planned = mediafm(*words, "--dry-run")
+    planned, compiled = (mediafm(*words, "--dry-run", *how) for how in ((), ("--compile",)))
 
+    assert compiled.err == planned.err.replace(
+        f"pretrain: would write {model}\n",
+        f"pretrain: the blocks are compiled in the first steps, which take longer\npretrain: would write {model}\n",
+    )
     assert (planned.code, planned.out) == (0, f"{model}\n")
     assert not model.exists()
     mediafm(*words)

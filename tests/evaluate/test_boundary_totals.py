@@ -10,10 +10,9 @@ import pytest
 from scipy import stats
 
 from mediafm_cli.evaluate.boundaries.agreement import Counts, Found, score_boundaries
-from mediafm_cli.evaluate.boundaries.results import format_time, mistake_record, mistake_table, score_table
+from mediafm_cli.evaluate.boundaries.results import mistake_record, mistake_table, score_table
 from mediafm_cli.evaluate.boundaries.totals import TitleScore, add_up, bootstrap_f1
 from mediafm_cli.evaluate.boundaries.truth import Span, parse_truth
-from mediafm_cli.evaluate.writing import align
 
 COUNTS = [Counts(10, 11, 9), Counts(4, 4, 4), Counts(20, 15, 13), Counts(7, 9, 6), Counts(3, 2, 1), Counts(12, 12, 11)]
 
@@ -106,17 +105,6 @@ def test_a_mistake_as_a_record() -> None:
         "found": {"kind": "cut", "first_frame": 21, "last_frame": 21, "score": 1.25},
         "during": None,
     }
-
-
-@pytest.mark.parametrize(
-    ("time_s", "shown"), [(0.0, "0:00.000"), (59.9996, "1:00.000"), (61.5, "1:01.500"), (7325.25, "2:02:05.250")]
-)
-def test_times_are_shown_in_minutes_and_hours(time_s: float, shown: str) -> None:
-    assert format_time(time_s) == shown
-
-
-def test_columns_stand_below_one_another() -> None:
-    assert align([("a", "bb", "c"), ("aaa", "b", "ccc")], left=1) == ["a    bb    c", "aaa   b  ccc"]
 
 
 def test_the_table_says_that_a_confusion_is_false_among_its_kind_where_it_is_a_hit_of_any() -> None:

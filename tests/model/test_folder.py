@@ -125,10 +125,10 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def test_a_training_that_was_not_finished_is_told_from_no_model(tmp_path: Path) -> None:
-    (tmp_path / "my model" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "model" / "checkpoints").mkdir(parents=True)
 
-    with pytest.raises(TrainingError, match=r"has not been finished.*pretrain STORES -o '.*/my model' --resume"):
-        load_model(tmp_path / "my model")
+    with pytest.raises(TrainingError, match=r"has not been finished.*with --resume"):
+        load_model(tmp_path / "model")
 
 
 def test_a_model_that_was_never_trained_is_refused(tmp_path: Path, model: MediaFM) -> None:

@@ -387,7 +387,7 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(store: Path) -> None:
         spoken = sum(map(bool, opened.shots.text))
     assert 0 < spoken < 6
     planned = encode(store, "text", dry_run=True).summary
-    assert planned == f"6 of 6 rows would be encoded by text.hashed; {spoken} of them have text"
+    assert planned == f"6 of 6 rows would be encoded by text.hashed, {spoken} with text"
     assert store.read_bytes() == before
     assert not list(store.parent.glob("*.lock"))
 

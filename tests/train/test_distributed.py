@@ -42,6 +42,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
         train(one / name, run)
     _, err = process.communicate()
     assert process.returncode == 0, err
+    assert "Warning" not in err
     return Both(one, two, [json.loads((two / f"said-{rank}.json").read_text()) for rank in range(2)])
 
 

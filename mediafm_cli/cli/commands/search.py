@@ -108,7 +108,7 @@ def search(
 
 
 def _table(hits: Sequence[Hit]) -> str:
-    from mediafm_cli.evaluate.boundaries.results import format_time
+    from mediafm_cli.evaluate.writing import align, format_time
 
     rows = [("title", "shot", "from", "to", "cosine", "caption")]
     for hit in hits:
@@ -116,7 +116,4 @@ def _table(hits: Sequence[Hit]) -> str:
         shown = caption if len(caption) <= CAPTION_COLUMNS else f"{caption[: CAPTION_COLUMNS - 1]}…"
         times = (format_time(hit.start_s), format_time(hit.end_s))
         rows.append((hit.title_id, str(hit.shot), *times, f"{hit.cosine:.4f}", shown))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:5], widths[1:]), row[5]]).rstrip() for row in rows
-    )
+    return "\n".join(align(rows, left=6, right=(1, 2, 3, 4)))

@@ -3,8 +3,8 @@
 Without labels, hidden shots are predicted. Rows: each modality flat, all flat, the window mean, the mean vector, the
 untrained transformer and the trained one with shuffled shots, which are the baselines; the trained one, in context and
 isolated; and the trained one shown something else (``interventions.py``). With labels the same are probed
-(``ablate_probes.py``), and a grid of models can be trained for comparison (``retrain.py``). Titles: those that the
-model never learned from, where there are any.
+(``probes.py``), and a grid of models can be trained for comparison (``retrain.py``). Titles: those that the model never
+learned from, where there are any.
 """
 
 from __future__ import annotations

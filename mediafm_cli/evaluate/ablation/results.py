@@ -66,7 +66,10 @@ def describe(dependence: Dependence) -> str:
     question = f"Which modality does {dependence.of} depend on?"
     if cost.value <= 0:
         rise = Interval(-cost.value, -cost.high, -cost.low, cost.level)
-        return f"{question} None: without {first}, which costs most, {dependence.measured} rises by {between(rise)}."
+        return (
+            f"{question} None: {dependence.measured} rises whichever is left out, least without {first}: "
+            f"{between(rise, '+')}."
+        )
     falls = f"without {first}, {dependence.measured} falls by {between(cost)}"
     lead = f"{between(dependence.lead)} more than without {second}"
     if dependence.modality:

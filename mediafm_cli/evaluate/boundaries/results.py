@@ -8,7 +8,7 @@ from typing import Any
 from mediafm_cli.evaluate.boundaries.agreement import CUT, TOLERANCES, Found, Mistake
 from mediafm_cli.evaluate.boundaries.totals import FEWEST_TITLES, Row, TitleScore, Totals
 from mediafm_cli.evaluate.boundaries.truth import Span
-from mediafm_cli.evaluate.writing import align
+from mediafm_cli.evaluate.writing import align, format_time
 
 _HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % interval")
 _LEGEND = (
@@ -71,15 +71,6 @@ def describe_found(found: Found | None) -> str:
     if found is None:
         return "nothing"
     return describe_true(found.span) + (f", score {found.score:.2f}" if found.score else "")
-
-
-def format_time(time_s: float) -> str:
-    """Minutes, seconds and thousandths, with hours where there are any."""
-    thousandths = round(time_s * 1000)
-    minutes, rest = divmod(thousandths, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{start}:{rest // 1000:02}.{rest % 1000:03}"
 
 
 def score_record(totals: Totals) -> dict[str, Any]:

@@ -92,6 +92,11 @@ def feature_rows(
         yield from alone_and_beside("trained, isolated", alone, baseline=False)
 
 
+def shuffled_order(title: Title, seed: int) -> np.ndarray:
+    """The shots of a title in another order, int64 [n]. What hides shots draws otherwise, or those would meet."""
+    return np.random.default_rng([seed, *b"shuffled ", *title.title_id.encode()]).permutation(len(title))
+
+
 def _each_shot(title: Title) -> list[Overlap]:
     return [Overlap(slice(shot, shot + 1), np.ones(1)) for shot in range(len(title))]
 
@@ -110,8 +115,3 @@ def _shuffled(model: MediaFM, titles: Sequence[Title], seed: int, embed: Embed) 
     )
     for one, order in zip(embed(model, mixed), orders, strict=True):
         yield one.shots[np.argsort(order)]
-
-
-def shuffled_order(title: Title, seed: int) -> np.ndarray:
-    """The shots in another order, int64 [n]: drawn apart from what is hidden, which would come to stand in a row."""
-    return np.random.default_rng([seed, *b"shuffled ", *title.title_id.encode()]).permutation(len(title))
