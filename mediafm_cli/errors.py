@@ -5,12 +5,17 @@ The library raises; only ``cli/app.py`` prints and exits. ``exit_code`` is the p
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
 """Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
+
+
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Of an OSError: no room would help."""
 
 
 def command(*words: object) -> str:
@@ -60,12 +65,13 @@ class OthersDoneError(SomeTitlesFailedError):
     """Some titles of several failed, and the next stage can go on with the others.
 
     Args:
-        failed: titles. ``done``: stores of the others, in order.
+        failed: titles. ``done``: stores of the others, in order. ``planned``: nothing was done, and would be.
     """
 
-    def __init__(self, failed: Sequence[Path], done: Sequence[Path]) -> None:
-        names = ", ".join(map(str, failed))
-        super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles failed: {names}.", "The others are done.")
+    def __init__(self, failed: Sequence[Path], done: Sequence[Path], *, planned: bool = False) -> None:
+        names, verb = ", ".join(map(str, failed)), "would fail" if planned else "failed"
+        others = "The others would be done." if planned else "The others are done."
+        super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles {verb}: {names}.", others)
         self.failed = list(failed)
         self.done = list(done)
 

@@ -70,6 +70,8 @@ def run_chain(
     from mediafm_cli.stages.encode import EncodeSettings
     from mediafm_cli.stages.fuse import fuse_title
     from mediafm_cli.stages.host import make_host
+    from mediafm_cli.stages.metadata import has_metadata
+    from mediafm_cli.store.schema import METADATA
     from mediafm_cli.train.config import TrainConfig
 
     find_device(settings.device)  # which training would ask for when all else is done
@@ -78,10 +80,14 @@ def run_chain(
     failed: list[Path] = []
     with ExitStack() as to_close:
         hosts = {}
-        for modality in [*find_preset(settings.preset).encoders, "metadata"]:
+        for modality in [*find_preset(settings.preset).encoders, METADATA]:
             host = make_host(modality, preset=settings.preset, device=settings.device)
             hosts[modality] = to_close.enter_context(host)
-        wanted = [host for modality, host in hosts.items() if overwrite or not all_encoded(stores.values(), modality)]
+        wanted = [
+            host
+            for modality, host in hosts.items()
+            if modality != METADATA and (overwrite or not all_encoded(stores.values(), modality))
+        ]
         for host in wanted:
             host.preflight()
         for host in wanted:
@@ -96,6 +102,8 @@ def run_chain(
                 hearing = [name for name, host in hosts.items() if isinstance(host.encoder.needs, Audio)]
                 first = {name: hosts.pop(name) for name in (seeing, *hearing)}
                 segment_and_encode(stores, segmenting, first, settings, steps, overwrite)
+        if not any(map(has_metadata, paths)):
+            del hosts[METADATA]
         for modality, host in hosts.items():
             with going_on(paths, failed):
                 encode_titles(paths, host, EncodeSettings(modality), steps, overwrite=overwrite)

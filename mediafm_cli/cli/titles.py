@@ -100,7 +100,8 @@ def run_over_titles(
         console.say(counted())
     done = [outcome.store for outcome in outcomes.values()]
     if failed and done:
-        raise OthersDoneError(list(failed), done)
+        planned = any(outcome.status == "planned" for outcome in outcomes.values())
+        raise OthersDoneError(list(failed), done, planned=planned)
     if failed:
         raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
     return done

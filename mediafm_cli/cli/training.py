@@ -101,7 +101,9 @@ def train(
 
     if tensorboard:
         require_tensorboard()
-    if not is_first():
+    if is_first():
+        check_run(folder, resume=resume, overwrite=overwrite)
+    else:
         console = Console(quiet=True, results=False)
     catalogue = open_catalogue(stores)
     with options_named():
@@ -112,11 +114,13 @@ def train(
             console.say(f"pretrain: {line}")
         if not plan.split.validation:
             console.warn("no title is held out to validate on; how well the model generalises stays unknown")
-        if dry_run:
-            check_run(folder, resume=resume, overwrite=overwrite)
         start = find_start(folder, plan) if resume and not overwrite else None
     will = "would" if dry_run else "will"
-    if start:
+    if start and start.done == plan.total_steps:
+        if dry_run:
+            console.say(f"pretrain {folder}: unchanged: step {start.done} is done already")
+            return True
+    elif start:
         console.say(f"pretrain {folder}: {will} go on {_going_on(start, plan)}")
     elif resume:
         console.say(f"pretrain {folder}: {will} start from step 0: there is no checkpoint to go on from")
@@ -185,7 +189,7 @@ def _planned(plan: Plan, device: torch.device, compiled: bool) -> Iterator[str]:
     learned, held_out = len(plan.split.train), len(plan.split.validation)
     titles = f"{counted(learned, 'title')} to learn from and {held_out} held out"
     yield f"{titles}, {counted(shots, 'shot')} of {plan.model.layout.width} numbers, on {device}"
-    yield f"{counted(plan.total_steps, 'step')}, {plan.steps_per_epoch} for each time over the titles"
+    yield f"{counted(plan.total_steps, 'step')}, {plan.steps_per_epoch} an epoch"
     shape = f"{counted(plan.model.layers, 'layer')} of {plan.model.hidden}"
     yield f"{shape}, {count_parameters(plan.model):,} numbers to learn, recipe {plan.record.recipe}"
     if compiled:
@@ -195,10 +199,10 @@ def _planned(plan: Plan, device: torch.device, compiled: bool) -> Iterator[str]:
 def _going_on(start: Start, plan: Plan) -> str:
     """From which step a run goes on, and what another length does to its learning rate."""
     going_on = f"from step {start.done} of {plan.total_steps}"
-    if start.planned == plan.total_steps or start.done == plan.total_steps:
+    if start.planned == plan.total_steps:
         return going_on
     before, now = (f"{rate:.0%}" for rate in start.rates(plan))
-    return f"{going_on}, where {start.planned} were planned: the learning rate is {now} of its peak, and was {before}"
+    return f"{going_on}, where {start.planned} were planned: the learning rate is {now} of its peak there, not {before}"
 
 
 WITHOUT_OPTION = frozenset({"objective", "grad_clip", "metadata_dropout", "layout"})

@@ -11,8 +11,9 @@ What teachers should know about the bootstrap, The American Statistician 69 (201
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,12 +54,15 @@ def draw_counts(titles: int, resamples: int = 1000, seed: int = 0) -> np.ndarray
     return np.random.default_rng(seed).multinomial(titles, chances, size=resamples)
 
 
-def interval(statistic: Statistic, draws: np.ndarray, level: float = 0.95) -> Interval:
+def interval(
+    statistic: Statistic, draws: np.ndarray, level: float = 0.95, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
     """The interval of any figure that can be had of weighted titles, such as an average precision: BCa, widened.
 
     Args:
         statistic: also called with ones, for the value itself, and with each title left out once.
         draws: int [r, titles]; see ``draw_counts``. Give the same to all rows of a comparison.
+        bounds: what the figure can be. The interval of a few titles, which a Student's t gives, does not know.
     """
     from scipy.stats import norm, t
 
@@ -70,7 +74,8 @@ def interval(statistic: Statistic, draws: np.ndarray, level: float = 0.95) -> In
     if not np.isfinite(without).all():  # one title alone makes the figure
         return Interval(value, np.nan, np.nan, level)
     if titles < FEWEST_DRAWN:
-        return _student(value, float(np.sqrt((titles - 1) * without.var())), titles, level)
+        found = _student(value, float(np.sqrt((titles - 1) * without.var())), titles, level)
+        return replace(found, low=max(found.low, bounds[0]), high=min(found.high, bounds[1]))
     drawn = statistic(draws.astype(np.float64))
     drawn = drawn[np.isfinite(drawn)]
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2

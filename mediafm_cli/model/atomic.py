@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mediafm_cli.errors import TrainingError
+from mediafm_cli.errors import FORBIDDEN, TrainingError
 
 TEMPORARY = ".{name}.tmp"
 
@@ -43,4 +43,6 @@ def sync_folder(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> TrainingError:
     """The error for a failed write of ``path``."""
     hint = "What was saved before is whole; make room, and run it again; pretrain goes on with --resume."
+    if error.errno in FORBIDDEN:
+        hint = "Choose another folder with -o, or make this one writable."
     return TrainingError(f"{path} could not be written.", f"{error.strerror}.", hint)

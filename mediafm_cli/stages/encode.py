@@ -79,8 +79,6 @@ def encode_title(
         blank = _blank(store, host, settings.modality)
         if there:
             differs = _difference(store, there, blank, compared_options(host.encoder.options))
-            says_nothing = there.complete and not there.present.any()  # so nothing is lost with it
-            overwrite = overwrite or bool(differs and says_nothing)
             if differs and not overwrite:
                 what = f"{path} has {place} already, and it is not the same."
                 raise StaleError(what, differs, "Replace it by adding --overwrite.")

@@ -45,8 +45,10 @@ def fuse_title(
         there = "fused" in store and not overwrite
         if there:
             _require_same(store, store.fused, fused)
+    there_at_all = np.any(fused.present, axis=0).tolist()
     shares = ", ".join(
-        f"{block.name} {share:.1%}" for block, share in zip(fused.blocks, fused.energy_share, strict=True)
+        f"{block.name} {share:.1%}" if is_there else f"{block.name} absent"
+        for block, share, is_there in zip(fused.blocks, fused.energy_share, there_at_all, strict=True)
     )
     summary = f"{fused.vectors.shape[1]} numbers, energy: {shares}"
     notes = tuple(_warnings(fused))

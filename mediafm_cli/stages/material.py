@@ -13,13 +13,14 @@ from typing import Self
 import numpy as np
 
 from mediafm_cli.api import Audio, Frames, Needs, Shot, Text
-from mediafm_cli.errors import MediaError, command
+from mediafm_cli.errors import MediaError
 from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept_frames import KeptFrames, open_kept_frames
 from mediafm_cli.media.kept_sound import KeptSound, open_kept_sound
 from mediafm_cli.stages.metadata import metadata_text
+from mediafm_cli.store.freshness import segment_command
 from mediafm_cli.store.inspect import source_places
 from mediafm_cli.store.schema import METADATA, Shots, Source
 
@@ -43,7 +44,7 @@ def gather_material(
     bare = _bare(shots)
     if isinstance(needs, Text):
         return Material(bare, shots, needs, texts=[str(text) for text in shots.text])
-    media = find_media(store, source, folder)
+    media = find_media(store, source, shots, folder)
     sound = open_kept_sound(store, source.fingerprint, shots.audio_stream)
     return Material(bare, shots, needs, media=media, sound=sound)
 
@@ -58,7 +59,11 @@ def _gather_frames(store: Path, source: Source, shots: Shots, needs: Frames, fol
         kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
         if kept is not None:
             stack.enter_context(kept)
-        media = None if kept and all(kept.holds(*span) for span in shots.spans) else find_media(store, source, folder)
+        media = (
+            None
+            if kept and all(kept.holds(*span) for span in shots.spans)
+            else find_media(store, source, shots, folder)
+        )
         stack.pop_all()  # it stays open
     return Material(_bare(shots), shots, needs, media=media, kept=kept)
 
@@ -143,7 +148,7 @@ class Material:
                 yield shot, kept.read(*span) if kept and kept.holds(*span) else next(found)[1]
 
 
-def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
+def find_media(store: Path, source: Source, shots: Shots, folder: Path | None = None) -> Path:
     """The media file that a store was made from; ``source_places`` are looked at.
 
     Raises:
@@ -157,7 +162,7 @@ def find_media(store: Path, source: Source, folder: Path | None = None) -> Path:
             raise MediaError(
                 f"{candidate} is not the file that {store} was segmented from.",
                 "Its size or content differs.",
-                f"Segment it again: {command('mediafm', 'segment', candidate, '-o', store, '--overwrite')}",
+                f"Segment it again: {segment_command(store, shots, candidate)}",
             )
     raise MediaError(
         f"The media file of {store}, {source.name}, was not found.",

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mediafm_cli.errors import UsageError
+from mediafm_cli.store.read import open_store
 
 MAX_BYTES = 50_000
+
+
+def has_metadata(store: Path) -> bool:
+    """Whether anything is known of the title in ``store``."""
+    with open_store(store) as opened:
+        return bool(opened.source.metadata)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

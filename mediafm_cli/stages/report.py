@@ -196,7 +196,7 @@ class _Reading:
 
     def _find_media(self) -> Path | None:
         try:
-            return find_media(self.store.path, self.store.source, self.media_folder)
+            return find_media(self.store.path, self.store.source, self.store.shots, self.media_folder)
         except MediaError as error:
             self.warnings.append(str(error))
             return None

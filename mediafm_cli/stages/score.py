@@ -165,7 +165,7 @@ def write_sheets(
     paths: dict[int, Path] = {}
     try:
         with open_store(title.store) as store:
-            media, stream = find_media(title.store, store.source, media_folder), store.shots.video_stream
+            media, stream = find_media(title.store, store.source, store.shots, media_folder), store.shots.video_stream
         read = read_strips(media, stream, strips, BOX, lambda done: progress(Progress(done, last + 1, "frames")))
         for number, frames in read:
             place = places[number]

@@ -9,7 +9,7 @@ import numpy as np
 from mediafm_cli.errors import StaleError, StoreError, command
 from mediafm_cli.store.freshness import encode_command, encoder_sha256, require_fresh
 from mediafm_cli.store.read import Store
-from mediafm_cli.store.schema import Embedding, Encoding, Fused, Group
+from mediafm_cli.store.schema import Embedding, Encoding, Fused, Group, kind_at
 
 Vectors = Encoding | Fused | Embedding
 """The kinds of group that hold a vector for each shot."""
@@ -60,8 +60,18 @@ def read_vectors(store: Store, place: str) -> Vectors:
         raise StoreError(
             f"{store.path}: {place} is not complete.", done, f"Finish it: {encode_command(store.path, group)}"
         )
-    require_fresh(store, place, group.made_from, _repair(store.path, place, group))
+    _require_fresh(store, place, group)
     return group
+
+
+def _require_fresh(store: Store, place: str, group: Vectors) -> None:
+    """Refuse what is stale, and what was made from vectors that are."""
+    require_fresh(store, place, group.made_from, _repair(store.path, place, group))
+    for part in group.made_from:
+        kind = kind_at(part)
+        made_of = store.mapped(part, kind.group) if kind else None
+        if isinstance(made_of, Vectors):
+            _require_fresh(store, part, made_of)
 
 
 def _space(group: Vectors) -> tuple[object, ...]:

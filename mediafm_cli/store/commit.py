@@ -18,14 +18,13 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
 from mediafm_cli import __version__
-from mediafm_cli.errors import MediafmError, StoreError, UnavailableError
+from mediafm_cli.errors import FORBIDDEN, MediafmError, StoreError, UnavailableError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.safe_open import ATTRIBUTE_DTYPES, ROOT, SHA256, number_type
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, TITLE_ID, kind_at
 
 WRITE_BYTES = 1 << 20
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -126,7 +125,7 @@ def _unwritable(path: Path, error: OSError) -> MediafmError:
     if error.errno in _FULL:  # so no other title can be written either
         hint = "Make room, and run the command again; the store is as it was before."
         return UnavailableError(f"{path} could not be written.", f"{error.strerror}.", hint)
-    hint = f"Make {path.parent} writable" if error.errno in _FORBIDDEN else "The store is as it was before"
+    hint = f"Make {path.parent} writable" if error.errno in FORBIDDEN else "The store is as it was before"
     return MediafmError(f"{path} could not be written.", f"{error.strerror}.", f"{hint}; run the command again.")
 
 

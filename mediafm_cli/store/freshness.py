@@ -72,6 +72,15 @@ def require_fresh(store: Store | Contents, place: str, made_from: Mapping[str, s
         )
 
 
+def segment_command(path: Path, shots: Shots, media: Path) -> str:
+    """What to type to cut ``media`` anew as it was; subtitles that were named have to be named again."""
+    words: list[object] = ["--segmenter", shots.segmenter]
+    for name, value in shots.options.items():
+        rule = {"min_shot_s": "--min-shot", "max_shot_s": "--max-shot"}.get(name)
+        words += [rule, value] if rule else ["--opt", f"{name}={value}"]
+    return command("mediafm", "segment", media, "-o", path, *words, "--overwrite")
+
+
 def encode_command(path: Path, encoding: Encoding) -> str:
     """What to type to make ``encoding`` again, or to finish it."""
     options = [word for key, value in encoding.options.items() for word in ("--opt", f"{key}={value}")]

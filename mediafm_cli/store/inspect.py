@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mediafm_cli.errors import MediaError, StaleError, StoreError, command
+from mediafm_cli.errors import MediaError, StaleError, StoreError
 from mediafm_cli.media.fingerprint import fingerprint_file
-from mediafm_cli.store.freshness import stale_parts
+from mediafm_cli.store.freshness import segment_command, stale_parts
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import (
     BOUNDARIES,
@@ -120,12 +120,9 @@ def _check_source(store: Store, folder: Path | None) -> None:
         changed = media is not None and fingerprint_file(media) != store.source.fingerprint
     except MediaError as error:
         raise StoreError(f"{store.path} cannot be compared with its media file.", str(error)) from error
-    if changed:
-        raise StaleError(
-            f"{store.path}: source is stale.",
-            f"{media} has changed since it was segmented.",
-            f"Segment it again: {command('mediafm', 'segment', media, '-o', store.path, '--overwrite')}",
-        )
+    if media and changed:
+        again = f"Segment it again: {segment_command(store.path, store.shots, media)}" if "shots" in store else ""
+        raise StaleError(f"{store.path}: source is stale.", f"{media} has changed since it was segmented.", again)
 
 
 def _made_from(group: Group) -> dict[str, str]:

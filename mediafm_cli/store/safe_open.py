@@ -40,6 +40,8 @@ ROOT_ATTRIBUTES: dict[str, Any] = {
 ATTRIBUTE_DTYPES = {str: "text", int: "<i8", float: "<f8", bool: "?"}
 """How an attribute of a Python type is stored; any other type is kept as text."""
 
+_ANEW = "Restore it from a copy, or remove it and make it anew."
+
 SHA256 = "content_sha256"
 ROOT = "/"
 MAX_NAMES = 64
@@ -110,15 +112,15 @@ def _require_hdf5(path: Path) -> None:
     except OSError as error:
         raise StoreError(f"{path} cannot be read.", f"{error.strerror}.") from error
     if start != HDF5_SIGNATURE:
-        why = "It is empty." if not start else "It is not an HDF5 file."
-        raise StoreError(f"{path} is not a store.", why, "Stores are made by: mediafm segment FILM")
+        if not start:
+            raise StoreError(f"{path} is not a store.", "It is empty.", _ANEW)
+        hint = "Stores are made by: mediafm segment FILM"
+        raise StoreError(f"{path} is not a store.", "It is not an HDF5 file.", hint)
 
 
 def _damaged(path: Path, error: Exception) -> StoreError:
     detail = " ".join(str(error).split())[:200]
-    return StoreError(
-        f"{path} is damaged.", f"HDF5 says: {detail}.", "Restore it from a copy, or remove it and make it anew."
-    )
+    return StoreError(f"{path} is damaged.", f"HDF5 says: {detail}.", _ANEW)
 
 
 # --- structure --------------------------------------------------------------------------------------------------------

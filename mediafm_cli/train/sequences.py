@@ -71,11 +71,12 @@ class Split:
 def split_titles(titles: Sequence[TitleSource], fraction: float, seed: int) -> Split:
     """Split by title, so that shots of one title never stand on both sides, whatever order the titles come in.
 
-    ``fraction`` of them, at least one where there are two, validate; a single title is learned from.
+    ``fraction`` of them, at least one where there are two, validate; a single title is learned from, and so is one of a
+    single shot, which shows nothing of context, as long as there are others.
     """
 
-    def drawn(title: TitleSource) -> bytes:
-        return hashlib.sha256(f"{seed}:{title.title_id}".encode()).digest()
+    def drawn(title: TitleSource) -> tuple[bool, bytes]:
+        return len(title) < 2, hashlib.sha256(f"{seed}:{title.title_id}".encode()).digest()
 
     count = min(max(1, round(fraction * len(titles))), len(titles) - 1) if fraction else 0
     held_out = {title.title_id for title in sorted(titles, key=drawn)[:count]}

@@ -36,7 +36,7 @@ def test_a_dry_run_says_what_would_be_learned_and_leaves_no_trace(
     saved = load_file(model / "model.safetensors")  # the coordinates among it are measured, and not learned
     learned = sum(values.size for name, values in saved.items() if not name.startswith("whitening."))
     assert f"pretrain: 2 titles to learn from and 1 held out, 18 shots of {width} numbers, on cpu" in planned.err
-    assert "pretrain: 10 steps, 2 for each time over the titles" in planned.err  # 2 titles of 6 shots, 6 a step
+    assert "pretrain: 10 steps, 2 an epoch" in planned.err  # 2 titles of 6 shots, 6 a step
     assert f"pretrain: 1 layer of 16, {learned:,} numbers to learn, recipe {recipe}" in planned.err
     assert f"pretrain: would write {model}\n" in planned.err
     assert len((model / "metrics.jsonl").read_text().splitlines()) == 10
@@ -57,7 +57,7 @@ def test_a_dry_run_says_what_would_become_of_the_run_that_is_there(
     assert refused.code == 1
     assert f"{model} is not empty." in refused.err
     assert resumed.code == 0
-    assert f"pretrain {model}: would go on from step 4 of 4\n" in resumed.err
+    assert resumed.err.endswith(f"pretrain {model}: unchanged: step 4 is done already\n")
     assert other.code == 1
     assert "Since then: --seed was 0, is 1." in other.err
     assert anew.code == 0
@@ -75,7 +75,7 @@ def test_a_run_that_goes_on_says_where_and_what_another_length_changes(
 
     assert f"pretrain {model}: will start from step 0: there is no checkpoint to go on from\n" in first.err
     # Half a cosine: at step 2 of 2 it has reached 0, at step 2 of 6 (1 + cos(π / 3)) / 2 = 75 %.
-    going_on = "will go on from step 2 of 6, where 2 were planned: the learning rate is 75% of its peak, and was 0%"
+    going_on = "will go on from step 2 of 6, where 2 were planned: the learning rate is 75% of its peak there, not 0%"
     assert f"pretrain {model}: {going_on}\n" in second.err
     assert "6 steps, 2 of them before" in second.err
 

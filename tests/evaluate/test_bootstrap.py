@@ -163,6 +163,17 @@ def test_a_few_titles_have_the_interval_of_students_t(
     assert found.includes_zero
 
 
+def test_an_interval_holds_nothing_that_the_figure_cannot_be() -> None:
+    shares = mean_of(np.array([0.1, 1.0, 1.0]), np.ones(3))
+    draws = draw_counts(3)
+
+    free, bounded = interval(shares, draws), interval(shares, draws, bounds=(0.0, 1.0))
+
+    assert free.low < 0
+    assert free.high > 1
+    assert (bounded.value, bounded.low, bounded.high) == (free.value, 0.0, 1.0)
+
+
 @pytest.mark.parametrize("of", [mean_interval, general])
 def test_what_one_title_alone_says_has_no_interval(
     of: Callable[[np.ndarray, np.ndarray, np.ndarray], Interval],

@@ -265,6 +265,19 @@ def test_a_modality_that_was_made_otherwise_is_refused_until_it_is_replaced(
     assert encode(store, "colour", then[0], options=then[1:]).status == "unchanged"
 
 
+def test_an_encoding_in_which_nothing_is_present_is_no_other_encoders_either(store: Path) -> None:
+    def hush(contents: Contents | None) -> Contents:
+        shots = contents.groups["shots"]
+        return contents.with_group("shots", replace(shots, text=np.full(len(shots.text), "", dtype=object)))
+
+    update_store(store, hush)
+    encode(store, "text")
+    assert not read_encoding(store, "text").present.any()
+
+    with pytest.raises(StaleError, match="has encodings/text already"):
+        encode(store, "text", options=("dim=8",))
+
+
 def test_half_of_one_encoder_is_never_finished_by_another(store: Path) -> None:
     with pytest.raises(InterruptedRunError):
         encode(store, "audio", progress=on_batch(2, interrupt))
@@ -456,4 +469,5 @@ def test_a_film_that_changed_is_refused(
     with pytest.raises(MediaError, match=rf"{film} is not the file that {store} was segmented from") as caught:
         encode(store, "video")
 
-    assert caught.value.hint == f"Segment it again: mediafm segment {film} -o {store} --overwrite"
+    words = "--segmenter content --opt contrast=0.45 --opt gradual=True --min-shot 0.15 --opt ratio=2.3"
+    assert caught.value.hint == f"Segment it again: mediafm segment {film} -o {store} {words} --overwrite"

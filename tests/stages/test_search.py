@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.spatial.distance import cdist
+from small_contents import small_contents
 from small_titles import make_model, make_store
 from tiny_checkpoints import write_open_clip
 
@@ -116,6 +117,20 @@ def test_stale_vectors_are_refused(small: list[Path]) -> None:
 
     with pytest.raises(StaleError, match="encodings/text is stale"):
         search(scan_titles(small), "encodings/text", np.ones(4))
+
+
+def test_vectors_made_from_what_is_stale_are_refused(tmp_path: Path) -> None:
+    contents = small_contents()
+    video = contents.encoding("video")
+    store = tmp_path / "film.h5"
+    update_store(store, lambda _: contents)
+    assert vector_of("embeddings/model", ShotPlace(store, 1)).any()
+    update_store(
+        store, lambda _: contents.with_group("encodings/video", replace(video, vectors=video.vectors[::-1].copy()))
+    )
+
+    with pytest.raises(StaleError, match=r"fused is stale.*mediafm fuse"):
+        vector_of("embeddings/model", ShotPlace(store, 1))
 
 
 def test_vectors_that_are_not_all_there_are_refused(small: list[Path]) -> None:

@@ -68,6 +68,16 @@ def test_no_title_stands_on_both_sides_and_none_is_lost() -> None:
     assert sorted(title.title_id for title in split.train + split.validation) == [title.title_id for title in titles]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_title_of_a_single_shot_is_learned_from_as_long_as_there_are_others(seed: int) -> None:
+    titles = [title.window(0, 1) if number < 6 else title for number, title in enumerate(make_titles(8))]
+
+    two, all_but_one = (split_titles(titles, fraction, seed).validation for fraction in (0.25, 1.0))
+
+    assert [len(title) > 1 for title in two] == [True, True]
+    assert sum(len(title) == 1 for title in all_but_one) == 5
+
+
 def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_titles() -> None:
     titles = make_titles(20)
 

@@ -36,7 +36,7 @@ def pretrain(
     heads: Annotated[int | None, typer.Option(min=1, help="Attention heads a layer, in place of the size's.")] = None,
     dropout: Annotated[float, typer.Option(min=0, help="Share of the numbers dropped while training.")] = 0.1,
     input_dropout: Annotated[
-        float | None, typer.Option(min=0, help="Of the vectors that are shown: to be filled in. Default: the recipe's.")
+        float | None, typer.Option(min=0, help="Share of what is shown that is dropped. Default: the recipe's.")
     ] = None,
     max_shots: Annotated[
         int, typer.Option(min=1, help="Of one sequence, or the longest title's; of longer titles, windows.")
@@ -60,7 +60,7 @@ def pretrain(
         bool, typer.Option("--global/--no-global", help="Whether [GLOBAL] tells of the title as a whole.")
     ] = True,
     layer: Annotated[
-        Literal["output", "hidden"] | None, typer.Option(help="That embed returns. Default: output.")
+        Literal["output", "hidden"] | None, typer.Option(help="What embed returns. Default: output.")
     ] = None,
     mask_ratio: Annotated[
         float | None, typer.Option(min=0, help="Share of the shots hidden whole. Default: the recipe's.")

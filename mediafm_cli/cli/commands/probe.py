@@ -20,7 +20,7 @@ def probe(
     ],
     task: Annotated[
         Literal["multilabel", "multiclass", "ranking", "retrieval"],
-        typer.Option(help="What the labels are: see below."),
+        typer.Option(help="What the labels are: see above."),
     ],
     model: Annotated[
         Path | None,

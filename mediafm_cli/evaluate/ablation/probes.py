@@ -21,6 +21,7 @@ from mediafm_cli.evaluate.clips import Overlap, pool_shots
 from mediafm_cli.evaluate.probes.features import feature_rows
 from mediafm_cli.evaluate.probes.labels import Labels
 from mediafm_cli.evaluate.probes.probe import (
+    BOUNDS,
     MEASURES,
     chance,
     find_learned,
@@ -207,7 +208,7 @@ class Probes:
         cells, over_best, change = {}, {}, {}
         for measure in self.measures:
             own, heading = one.of(measure), HEADINGS[measure]
-            cells[heading] = interval(own, self._draws, self._level)
+            cells[heading] = interval(own, self._draws, self._level, BOUNDS[measure])
             if one.kind != "baseline":
                 leader = known[best[heading]].of(measure)
                 over_best[heading] = interval(difference_of(leader, own), self._draws, self._level)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mediafm_cli.errors import counted
 from mediafm_cli.evaluate.ablation.ablate import Ablation
 from mediafm_cli.evaluate.ablation.bars import plot
 from mediafm_cli.evaluate.ablation.comparison import Row
@@ -139,8 +140,8 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     scores = ablation.rows[0].scores
     assert scores is not None, "every row of hidden shots has its scores"
     unseen = "that the model never learned from" if ablation.held_out else "THAT THE MODEL LEARNED FROM"
-    titles = "title" if scores.titles == 1 else "titles"
-    yield f"{scores.shots} shots of {scores.titles} {titles} {unseen}; each hidden once, a fifth of a title at a time."
+    measured = f"{counted(scores.shots, 'shot')} of {counted(scores.titles, 'title')}"
+    yield f"{measured} {unseen}; each hidden once, a fifth of a title at a time."
     yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
     yield "The whole also asks how loud modalities are beside each other, which a loss for each of them does not teach."
     guess = ""

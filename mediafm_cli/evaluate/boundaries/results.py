@@ -13,7 +13,7 @@ from mediafm_cli.evaluate.writing import align, format_time
 _HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % interval")
 _LEGEND = (
     "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.\n"
-    f"95 % interval: of F1; there is none for fewer than {FEWEST_TITLES} titles."
+    f"95 % interval: of F1; there is none for fewer than {FEWEST_TITLES} titles with any."
 )
 _MISTAKES = ("title", "frame", "time", "mistake", "true", "found", "during", "sheet")
 

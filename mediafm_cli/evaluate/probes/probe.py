@@ -41,6 +41,9 @@ MEASURES: dict[Task, tuple[str, ...]] = {
 }
 """The first one is what strengths are chosen by."""
 
+BOUNDS = {"ap_macro": (0.0, 1.0), "ap_micro": (0.0, 1.0), "kendall_tau": (-1.0, 1.0), "ap_at_ratio": (0.0, 1.0)}
+"""The lowest and the highest that each can be."""
+
 FOLDS: dict[Task, int] = {"multilabel": 5, "multiclass": 5, "ranking": 10, "retrieval": 5}
 
 
@@ -188,7 +191,7 @@ def probe_rows(
     asked: list[_Asked] = []
     for row in rows:
         statistics = statistics_of(cross_validate(row.vectors, labels.values, fold_of, labels.task), labels)
-        cells = {measure: interval(statistic, draws, level) for measure, statistic in statistics.items()}
+        cells = {name: interval(statistic, draws, level, BOUNDS[name]) for name, statistic in statistics.items()}
         asked.append(_Asked(row.name, row.baseline, row.vectors[0].shape[1], statistics, cells))
         progress(len(asked))
     best = {
