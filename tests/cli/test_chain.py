@@ -47,7 +47,7 @@ def test_run_makes_what_the_commands_make_one_by_one(
     typed = tmp_path / "typed"
     commands = [
         ["segment", media_folder, "-o", typed],
-        *(["encode", typed, "--modality", modality] for modality in ("video", "audio", "text", "metadata")),
+        *(["encode", typed, "--modality", modality] for modality in ("video", "audio", "text")),
         ["fuse", typed],
         ["pretrain", typed, "-o", typed / "model", "--max-steps", STEPS],
         ["embed", typed, "--model", typed / "model"],
@@ -57,6 +57,23 @@ def test_run_makes_what_the_commands_make_one_by_one(
 
     assert codes == [0] * len(commands)
     assert read_files(typed) == read_files(ran)
+
+
+def test_run_encodes_metadata_where_there_is_any(
+    ran: Path, mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    metadata = films[0].metadata
+    typed = mediafm("run", films[0].path, "-o", told, "--preset", "offline", "--max-steps", 1, "--metadata", metadata)
+
+    assert typed.code == 0, typed.err
+    places = [places_of(folder / f"{films[0].path.stem}.h5") for folder in (ran, told)]
+    assert ["encodings/metadata" in found for found in places] == [False, True]
+
+
+def places_of(path: Path) -> tuple[str, ...]:
+    with open_store(path) as store:
+        return store.places
 
 
 def test_run_asks_for_the_device_before_anything_is_done(mediafm: Mediafm, media_folder: Path, tmp_path: Path) -> None:
