@@ -14,6 +14,7 @@ from typing import Any
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES
 from mediafm_cli.evaluate.probes.metrics import RATIO
 from mediafm_cli.evaluate.probes.probe import MEASURES, Probed
+from mediafm_cli.evaluate.probes.probing import Task
 from mediafm_cli.evaluate.writing import between, plain
 from mediafm_cli.model.atomic import write_atomically
 
@@ -25,6 +26,14 @@ HEADINGS = {
     "ap_micro": "AP micro",
     "kendall_tau": "Kendall τ",
     "ap_at_ratio": f"AP at 1:{RATIO:g}",
+}
+
+_MACRO_AND_MICRO = "AP: average precision; macro: the mean over classes; micro: of all classes ranked together."
+_MEANINGS: dict[Task, str] = {
+    "multilabel": _MACRO_AND_MICRO,
+    "multiclass": _MACRO_AND_MICRO,
+    "ranking": "Kendall τ: how far the order of the clips of a title is right, from -1 to 1; the mean over titles.",
+    "retrieval": f"AP at 1:{RATIO:g}: average precision where {RATIO:g} clips that are not meant come to one that is.",
 }
 
 
@@ -59,6 +68,7 @@ def _legend(probed: Probed) -> Iterator[str]:
     titles, folds = len(probed.titles), len(set(probed.folds))
     yield f"{probed.clips} clips of {titles} titles{classes}; linear probes in {folds} folds, split by title."
     guess = ", ".join(f"{HEADINGS[measure]} {value:.3f}" for measure, value in probed.chance.items())
+    yield _MEANINGS[probed.task]
     yield f"A guess: {guess}. *: the best baseline."
     if probed.left_out:
         yield f"Left out, since they are too rare or too common to be learned: {'; '.join(probed.left_out)}."
