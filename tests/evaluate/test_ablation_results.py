@@ -168,7 +168,7 @@ def test_of_a_single_title_no_interval_is_shown_and_that_is_said() -> None:
     assert "±." not in text
     assert "[" not in text
     assert "nan" not in text
-    assert "A single title: there are no intervals, and no difference is shown to be one." in said(single_title())
+    assert "A single title: there are no intervals, and no difference can be told from chance." in said(single_title())
 
 
 def test_what_was_retrained_is_shown_beside_the_reference_and_by_seed() -> None:

@@ -158,7 +158,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     yield "energy: share of each modality in the squared length of the vectors that the model is shown."
     yield "*: the best baseline, of those that need no training or no context."
     if scores.titles == 1:
-        yield "A single title: there are no intervals, and no difference is shown to be one."
+        yield "A single title: there are no intervals, and no difference can be told from chance."
         return
     percent = f"{ablation.level:.0%}".replace("%", " %")
     yield f"±, […]: {percent} intervals of a paired bootstrap over titles; ± is the larger half."
