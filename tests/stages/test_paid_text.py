@@ -10,7 +10,7 @@ import pytest
 from embeddings_server import KEY, EmbeddingsServer, embedding_of, failing
 from encode_runs import InterruptedRunError, interrupt, on_batch, read_encoding
 
-from mediafm_cli.errors import UnavailableError
+from mediafm_cli.errors import StaleError, UnavailableError
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
 from mediafm_cli.stages.host import make_host
 from mediafm_cli.stages.outcome import Outcome
@@ -125,7 +125,7 @@ def test_a_run_with_overwrite_goes_on_too_where_it_was_interrupted(
     assert len(server.paid_for) == len(set(server.paid_for))
 
 
-def test_a_title_that_says_nothing_is_bound_to_no_server(
+def test_a_title_that_says_nothing_asks_no_server_and_is_bound_to_one_like_the_others(
     stores: list[Path], server: EmbeddingsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = say(stores[0], [""] * 6)
@@ -133,9 +133,10 @@ def test_a_title_that_says_nothing_is_bound_to_no_server(
     assert encode(store).status == "unchanged"
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/other")
 
-    outcome = encode(store)
+    with pytest.raises(StaleError, match="text.openai has changed since"):
+        encode(store)
+    assert encode(store, overwrite=True).status == "written"
 
-    assert outcome.status == "written"
     assert read_encoding(store, "text").fingerprint["base_url"].endswith("/other")
     assert server.asked == []
 
