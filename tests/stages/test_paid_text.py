@@ -133,7 +133,7 @@ def test_a_title_that_says_nothing_asks_no_server_and_is_bound_to_one_like_the_o
     assert encode(store).status == "unchanged"
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/other")
 
-    with pytest.raises(StaleError, match="text.openai has changed since"):
+    with pytest.raises(StaleError, match=r"text\.openai has changed since"):
         encode(store)
     assert encode(store, overwrite=True).status == "written"
 
