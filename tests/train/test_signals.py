@@ -45,8 +45,8 @@ def launch_command(*typed: object, restarts: int = 0) -> subprocess.Popen[str]:
     return launch("--no-python", mediafm, *typed, options=["--max-restarts", restarts])
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=180)
+def ended(process: subprocess.Popen[str], timeout_s: float = 180) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
 
 
@@ -178,6 +178,6 @@ def test_two_processes_killed_twenty_times_equal_an_undisturbed_run(fused_stores
         kill_and_restart(process, tmp_path / "killed", draws)
     undisturbed = launch_command(*words(fused_stores, tmp_path / "straight", steps))
 
-    assert ended(process)[0] == 0
-    assert ended(undisturbed)[0] == 0
+    assert ended(process, 900)[0] == 0
+    assert ended(undisturbed, 900)[0] == 0
     assert_same_weights(tmp_path / "killed", tmp_path / "straight")
