@@ -17,6 +17,8 @@ INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Of an OSError: no room would help."""
 
+ELSEWHERE = "Choose another folder with -o, or make this one writable."
+
 
 def command(*words: object) -> str:
     """A command for a hint, as it can be typed in a shell."""

@@ -116,9 +116,10 @@ def train(
             console.warn("no title is held out to validate on; how well the model generalises stays unknown")
         start = find_start(folder, plan) if resume and not overwrite else None
     will = "would" if dry_run else "will"
+    already = f"pretrain {folder}: unchanged: step {plan.total_steps} is done already"
     if start and start.done == plan.total_steps:
         if dry_run:
-            console.say(f"pretrain {folder}: unchanged: step {start.done} is done already")
+            console.say(already)
             return True
     elif start:
         console.say(f"pretrain {folder}: {will} go on {_going_on(start, plan)}")
@@ -161,7 +162,7 @@ def train(
     if result.kept is None:
         console.say(f"pretrain {folder}: stopped after {counted(result.steps, 'step')}; {again}")
     elif result.resumed_from == result.steps:
-        console.say(f"pretrain {folder}: unchanged: step {result.steps} is done already")
+        console.say(already)
     else:
         resumed = f", {result.resumed_from} of them before" if result.resumed_from else ""
         best = "" if result.kept == result.steps else f"; the best on the held-out titles was step {result.kept}, kept"

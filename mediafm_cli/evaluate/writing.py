@@ -1,12 +1,15 @@
-"""Tables, times and intervals as people read them, and records as JSON can hold them."""
+"""Tables, times and intervals as people read them, records as JSON can hold them, and the files of both."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mediafm_cli.evaluate.bootstrap import Interval
+from mediafm_cli.model.atomic import write_atomically
 
 
 def align(rows: Iterable[Sequence[str]], left: int, right: Sequence[int] = ()) -> list[str]:
@@ -48,3 +51,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_files(folder: Path, record: Mapping[str, Any], table: str, picture: bytes) -> list[Path]:
+    """Write ``results.json``, ``results.csv`` and ``results.png`` into ``folder``; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "results.json": (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        "results.csv": table.encode(),
+        "results.png": picture,
+    }
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]

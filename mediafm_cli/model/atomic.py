@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mediafm_cli.errors import FORBIDDEN, TrainingError
+from mediafm_cli.errors import ELSEWHERE, FORBIDDEN, TrainingError
 
 TEMPORARY = ".{name}.tmp"
 
@@ -42,7 +42,6 @@ def sync_folder(folder: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> TrainingError:
     """The error for a failed write of ``path``."""
-    hint = "What was saved before is whole; make room, and run it again; pretrain goes on with --resume."
-    if error.errno in FORBIDDEN:
-        hint = "Choose another folder with -o, or make this one writable."
+    room = "What was saved before is whole; make room, and run it again; pretrain goes on with --resume."
+    hint = ELSEWHERE if error.errno in FORBIDDEN else room
     return TrainingError(f"{path} could not be written.", f"{error.strerror}.", hint)

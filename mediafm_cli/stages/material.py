@@ -59,11 +59,8 @@ def _gather_frames(store: Path, source: Source, shots: Shots, needs: Frames, fol
         kept = open_kept_frames(store, source.fingerprint, shots.video_stream, needs)
         if kept is not None:
             stack.enter_context(kept)
-        media = (
-            None
-            if kept and all(kept.holds(*span) for span in shots.spans)
-            else find_media(store, source, shots, folder)
-        )
+        has_all = kept is not None and all(kept.holds(*span) for span in shots.spans)
+        media = None if has_all else find_media(store, source, shots, folder)
         stack.pop_all()  # it stays open
     return Material(_bare(shots), shots, needs, media=media, kept=kept)
 

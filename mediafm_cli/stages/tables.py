@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from mediafm_cli.errors import FORBIDDEN, MediafmError, UsageError
+from mediafm_cli.errors import ELSEWHERE, FORBIDDEN, MediafmError, UsageError
 from mediafm_cli.model.atomic import TEMPORARY, sync_folder
 
 Form = Literal["npy", "parquet"]
@@ -98,9 +98,7 @@ def write_tables(folder: Path, parts: Iterable[Mapping[str, Rows]], form: Form) 
                 writer.finish()
             return staged.publish()
     except OSError as error:
-        hint = "What was there before is left; run it again."
-        if error.errno in FORBIDDEN:
-            hint = "Choose another folder with -o, or make this one writable."
+        hint = ELSEWHERE if error.errno in FORBIDDEN else "What was there before is left; run it again."
         raise MediafmError(f"{folder} could not be written.", f"{error.strerror}.", hint) from error
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
 from mediafm_cli import __version__
-from mediafm_cli.errors import FORBIDDEN, MediafmError, StoreError, UnavailableError
+from mediafm_cli.errors import ELSEWHERE, FORBIDDEN, MediafmError, StoreError, UnavailableError
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.safe_open import ATTRIBUTE_DTYPES, ROOT, SHA256, number_type
@@ -64,8 +64,7 @@ def require_writable(path: Path) -> None:
         with _locked(path.resolve()):
             pass
     except OSError as error:
-        hint = "Choose another folder with -o, or make this one writable."
-        raise UnavailableError(f"{path.parent} cannot be written.", f"{error.strerror}.", hint) from error
+        raise UnavailableError(f"{path.parent} cannot be written.", f"{error.strerror}.", ELSEWHERE) from error
 
 
 @contextmanager

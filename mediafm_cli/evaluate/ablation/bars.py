@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mediafm_cli.errors import counted
 from mediafm_cli.evaluate.ablation.ablate import Ablation
 from mediafm_cli.evaluate.ablation.comparison import Kind, Row
 
@@ -72,7 +71,6 @@ def plot(ablation: Ablation) -> bytes:
 def _panels(ablation: Ablation) -> Iterator[_Panel]:
     scores = ablation.rows[0].scores
     assert scores is not None, "every row of hidden shots has its scores"
-    measured = f"{counted(scores.shots, 'shot')} of {counted(scores.titles, 'title')}"
     where = "held out" if ablation.held_out else "that the model learned from"
     intervals = f"; bars end in {ablation.level:.0%} intervals" if scores.titles > 1 else "; no intervals"
     lines = _best_lines(
@@ -82,7 +80,7 @@ def _panels(ablation: Ablation) -> Iterator[_Panel]:
         name, style = CHANCE
         lines.setdefault("MRR", []).append((name, ablation.chance_mrr, style))
     yield _Panel(
-        f"Predicting hidden shots: {measured} {where}{intervals}",
+        f"Predicting hidden shots: {scores.measured} {where}{intervals}",
         ablation.rows,
         {"cosine": "cosine of prediction and hidden shot", "MRR": "mean reciprocal rank of the hidden shot"},
         lines,

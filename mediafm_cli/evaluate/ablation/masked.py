@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mediafm_cli.errors import counted
 from mediafm_cli.evaluate.ablation.predictors import Predictor
 from mediafm_cli.model.fusion import unit_rows
 from mediafm_cli.model.title import Block, Title
@@ -40,6 +41,11 @@ class Scores:
     mrr: float | None
     shots: int
     titles: int
+
+    @property
+    def measured(self) -> str:
+        """What these are of: ``8 shots of 1 title``."""
+        return f"{counted(self.shots, 'shot')} of {counted(self.titles, 'title')}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mediafm_cli.errors import counted
 from mediafm_cli.evaluate.ablation.ablate import Ablation
 from mediafm_cli.evaluate.ablation.bars import plot
 from mediafm_cli.evaluate.ablation.comparison import Row
@@ -20,8 +18,7 @@ from mediafm_cli.evaluate.ablation.probes import WHOLE as PROBED
 from mediafm_cli.evaluate.ablation.probes import ProbeRecord
 from mediafm_cli.evaluate.ablation.variants import REFERENCE
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
-from mediafm_cli.evaluate.writing import align, between, plain
-from mediafm_cli.model.atomic import write_atomically
+from mediafm_cli.evaluate.writing import align, between, plain, write_files
 
 SCHEMA = "mediafm.ablation"
 SCHEMA_VERSION = 2
@@ -140,8 +137,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     scores = ablation.rows[0].scores
     assert scores is not None, "every row of hidden shots has its scores"
     unseen = "that the model never learned from" if ablation.held_out else "THAT THE MODEL LEARNED FROM"
-    measured = f"{counted(scores.shots, 'shot')} of {counted(scores.titles, 'title')}"
-    yield f"{measured} {unseen}; each hidden once, a fifth of a title at a time."
+    yield f"{scores.measured} {unseen}; each hidden once, a fifth of a title at a time."
     yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
     yield "The whole also asks how loud modalities are beside each other, which a loss for each of them does not teach."
     guess = ""
@@ -187,18 +183,10 @@ def records(ablation: Ablation) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_results(ablation: Ablation, folder: Path) -> list[Path]:
     """Write ``results.json``, ``results.csv`` and ``results.png`` into ``folder``; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     record = {"schema": SCHEMA, "version": SCHEMA_VERSION, **plain(dataclasses.asdict(ablation))}
     for dependence, found in zip(record["dependences"], ablation.dependences, strict=True):
         dependence["modality"] = found.modality
-    contents = {
-        "results.json": (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        "results.csv": _csv(ablation).encode(),
-        "results.png": plot(ablation),
-    }
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+    return write_files(folder, record, _csv(ablation), plot(ablation))
 
 
 def _every_row(ablation: Ablation) -> tuple[Row, ...]:

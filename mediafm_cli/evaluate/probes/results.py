@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,7 @@ from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES
 from mediafm_cli.evaluate.probes.metrics import RATIO
 from mediafm_cli.evaluate.probes.probe import MEASURES, Probed
 from mediafm_cli.evaluate.probes.probing import Task
-from mediafm_cli.evaluate.writing import between, plain
-from mediafm_cli.model.atomic import write_atomically
+from mediafm_cli.evaluate.writing import between, plain, write_files
 
 SCHEMA = "mediafm.probe"
 SCHEMA_VERSION = 1
@@ -89,16 +87,8 @@ def records(probed: Probed) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_results(probed: Probed, folder: Path) -> list[Path]:
     """Write ``results.json``, ``results.csv`` and ``results.png`` into ``folder``; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     record = {"schema": SCHEMA, "version": SCHEMA_VERSION, **plain(dataclasses.asdict(probed))}
-    contents = {
-        "results.json": (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        "results.csv": _csv(probed).encode(),
-        "results.png": plot(probed),
-    }
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+    return write_files(folder, record, _csv(probed), plot(probed))
 
 
 def plot(probed: Probed) -> bytes:
