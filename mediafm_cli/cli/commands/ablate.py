@@ -37,7 +37,7 @@ def ablate(
     only: Annotated[
         list[str], typer.Option(metavar="NAME,…", help="With --retrain: these variants alone; repeatable.")
     ] = [],  # noqa: B006 - Typer copies it
-    set_: Annotated[
+    set: Annotated[
         list[str],
         typer.Option("--set", metavar="KEY=VALUE", help="With --retrain: a variant of your own; repeatable."),
     ] = [],  # noqa: B006 - Typer copies it
@@ -65,7 +65,7 @@ def ablate(
     changed: a modality taken away, swapped with another title's or made loud, [GLOBAL], the order of the shots. With
     --labels, probes are asked what is left of them; with --retrain, models are trained with one thing changed each.
     """
-    asked = {"--only": only, "--set": set_, "--swap-stores": swap_stores, "--seeds": seeds, "--max-steps": max_steps}
+    asked = {"--only": only, "--set": set, "--swap-stores": swap_stores, "--seeds": seeds, "--max-steps": max_steps}
     for option, given in asked.items():
         if given and not retrain:
             raise UsageError(f"{option} is for --retrain, which was not given.", hint="Add --retrain.")
@@ -86,7 +86,7 @@ def ablate(
 
     console = Console(quiet=quiet, as_json=json)
     names = tuple(name.strip() for names in only for name in names.split(","))
-    retraining = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set_), swaps)
+    retraining = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set), swaps)
 
     def say(run: Run) -> None:
         console.say(
