@@ -79,13 +79,18 @@ def loss_of(predicted: Tensor, truth: Tensor, batch: Batch) -> Tensor:
     return mean_distance(distances.sums, term_weights(batch, "blocks"))
 
 
-def our_step(batch: Batch, optimizers: list[Optimizer], model: nn.Module, precision: str) -> Step:
+def our_step(
+    batch: Batch, optimizers: list[Optimizer], model: MediaFM, precision: str, *, compiled: bool = False
+) -> Step:
     device = batch.vectors.device
+    loss = torch.compile(loss_of, dynamic=True) if compiled else loss_of
+    if compiled:
+        model.compile_blocks()
 
     def step() -> None:
         with autocast(device, precision):  # type: ignore[arg-type]
             output = model(batch)
-        loss_of(output.predicted, output.truth, batch).backward()
+        loss(output.predicted, output.truth, batch).backward()
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -210,11 +215,9 @@ def compare_steps(
     for title, chosen in lengths.items():
         batch = make_batch(make_titles(chosen), config, device)
         model = MediaFM.seeded(config, 0).to(device)
-        if compiled:
-            model.compile_blocks()
         adamw: list[Optimizer] = [AdamW(model.parameters(), lr=1e-4, fused=True)]
         steps = {
-            "mediafm": our_step(batch, adamw, model, precision),
+            "mediafm": our_step(batch, adamw, model, precision, compiled=compiled),
             "transformers.BertModel, sdpa": their_step(bert(config), batch, precision),
             "torch.nn.TransformerEncoder": their_step(torch_encoder(config), batch, precision),
         }
@@ -292,7 +295,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    parser.add_argument("--compile", action="store_true", help="torch.compile mediafm's own blocks")
+    parser.add_argument("--compile", action="store_true", help="torch.compile mediafm's own blocks and loss")
     parser.add_argument("--steps", type=int, default=8, help="of a run")
     arguments = parser.parse_args()
     device = find_device(arguments.device)

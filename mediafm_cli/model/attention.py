@@ -114,17 +114,13 @@ class SelfAttention(nn.Module):
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, hidden)
+        self.query, self.key, self.value, self.out = (nn.Linear(hidden, hidden, bias=False) for _ in range(4))
         self.attend_in_turn: Attend = attend_in_turn  # ``MediaFM.compile_blocks`` hides it from torch.compile
 
     def forward(self, x: Tensor, spans: Spans, rotation: Rotation | None) -> Tensor:
         """x: [T, h]. Returns [T, h]."""
-        linears = (self.query, self.key, self.value)
-        weight, bias = torch.cat([one.weight for one in linears]), torch.cat([one.bias for one in linears])
-        all_heads = functional.linear(x, weight, bias).unflatten(-1, (3 * self.heads, -1))  # [T, 3 · heads, w]
+        weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])
+        all_heads = functional.linear(x, weight).unflatten(-1, (3 * self.heads, -1))  # [T, 3 · heads, w]
         turned, value = all_heads.split([2 * self.heads, self.heads], dim=1)
         if rotation is not None:
             turned = rotate(turned, rotation)

@@ -96,7 +96,7 @@ class ModelConfig:
 def count_parameters(config: ModelConfig) -> int:
     """The numbers that a model of ``config`` learns, without building it."""
     h, width, blocks = config.hidden, config.layout.width, len(config.layout.blocks)
-    block = 4 * (h * h + h) + (8 * h * h + 5 * h) + 4 * h  # attention, feed-forward, two norms
+    block = 4 * h * h + 8 * h * h + 4 * h  # attention, feed-forward, two norms
     tokens = 1 + blocks + (blocks if config.missing == "null-token" else 0)  # [CLS], masked blocks, absent ones
     positions = config.prefix + config.max_shots if config.position == "learned" else 0
     ends = (width * h + h) + (h * width + width) + 2 * h  # projections in and out, last norm

@@ -48,7 +48,7 @@ class Engine:
     Attributes:
         device: of a single process. ``shard``: what several of them hold of the model.
         workers: processes that read titles ahead; None for some on a GPU and none elsewhere.
-        compile: let torch.compile fuse each block.
+        compile: let torch.compile fuse each block, and the loss.
     """
 
     device: torch.device
@@ -123,11 +123,10 @@ def pretrain(
             model.whitening.load_state_dict(found)
         model = model.to(world.device)
         peak = measure_peak(world.device, settings.precision)
-        learner = Learner(model, spread(model, world, engine.shard), settings, sequences.total_steps, world, peak)
+        total, everywhere = sequences.total_steps, spread(model, world, engine.shard)
+        learner = Learner(model, everywhere, settings, total, world, peak, compile=engine.compile)
         if start:
             world.together(lambda: start.restore(learner.trained))
-        if engine.compile:
-            model.compile_blocks()
         held_out = world.together(lambda: validation_set(plan.split, model, settings))
         stop = stack.enter_context(stop_on_signals())
         run = _Run(learner, sequences, held_out, plan.record, folder, engine, stop, progress)

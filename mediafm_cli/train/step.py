@@ -61,10 +61,19 @@ class Learner:
     Args:
         spread: the model as it is called, one of several processes'; the model itself where there is one.
         total: steps of the run. ``peak``: FLOP/s of the device, for the MFU.
+        compile: let torch.compile fuse each block, and the loss.
     """
 
     def __init__(
-        self, model: MediaFM, spread: nn.Module, settings: TrainConfig, total: int, world: World, peak: float
+        self,
+        model: MediaFM,
+        spread: nn.Module,
+        settings: TrainConfig,
+        total: int,
+        world: World,
+        peak: float,
+        *,
+        compile: bool = False,
     ) -> None:
         self.model = model
         self.world = world
@@ -73,6 +82,9 @@ class Learner:
         self._settings = settings
         self._total = total
         self._peak = peak
+        self._measure = torch.compile(measure, dynamic=True) if compile else measure
+        if compile:
+            model.compile_blocks()
         self._parameters = list(model.parameters())
         average = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
         self.trained = Trained(model, build_optimizers(model, settings), average if settings.ema else None)
@@ -108,7 +120,7 @@ class Learner:
             with self._room_for(part), gradients_exchanged(self.spread, now=part is parts[-1]):
                 with autocast(world.device, settings.precision):
                     output = self.spread(part)
-                distances = measure(output.predicted, output.truth, part, blocks, loss_name)
+                distances = self._measure(output.predicted, output.truth, part, blocks, loss_name)
                 # Gradients of several processes are averaged, and what is wanted is their sum.
                 taught = distances.sums if self.model.whitening is None else distances.sums + distances.length_errors
                 (mean_distance(taught, weights) * world.ranks).backward()

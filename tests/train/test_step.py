@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 from short_runs import interrupted, products, run
+from torch._dynamo.utils import counters
 from toy_world import SHORT, TINY, WITH_METADATA, make_titles
 
 from mediafm_cli.errors import UnavailableError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import load_model
 from mediafm_cli.model.msm import MEDIAFM, Objective
-from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.model.transformer import EncoderBlock, MediaFM
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import World
 from mediafm_cli.train.sequences import Sequences
@@ -32,10 +34,12 @@ OBJECTIVES = {
 }
 
 
-def make_learner(config: ModelConfig = NO_DROPOUT, **settings: Any) -> tuple[Learner, Sequences]:
+def make_learner(
+    config: ModelConfig = NO_DROPOUT, *, compile: bool = False, **settings: Any
+) -> tuple[Learner, Sequences]:
     chosen = TrainConfig(**{"batch_shots": 150, "max_steps": 10, "optimizer": "adamw", **settings})
     model = MediaFM.seeded(config, 0)
-    learner = Learner(model, model, chosen, 10, World(torch.device("cpu")), peak=1e9)
+    learner = Learner(model, model, chosen, 10, World(torch.device("cpu")), peak=1e9, compile=compile)
     learner.start(0)
     return learner, Sequences(make_titles(20), config, chosen)
 
@@ -192,6 +196,25 @@ def test_parts_may_change_where_a_run_goes_on(tmp_path: Path, accumulate: int) -
     assert result.resumed_from == 8
     pair = [load_model(tmp_path / name / "checkpoints" / "step-00000012") for name in ("straight", "broken")]
     assert close(pair[1].state_dict(), weights_of(pair[0]))
+
+
+def test_what_is_compiled_learns_the_same_and_is_not_compiled_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is compiled for is of no concern here, and needs no compiler.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
+    objective = Objective(visible_ratio=0.5)
+    (plain, data), (compiled, _) = (make_learner(objective=objective, compile=compile) for compile in (False, True))
+    batches = [data[step] for step in range(5)]
+    assert len({len(batch) for (batch,) in batches}) == len({len(batch.target_rows) for (batch,) in batches}) == 5
+    counters.clear()
+    found = [compiled.read(compiled.step(1, batches[0], stopping=False))[0]]
+    once = counters["frames"]["total"]
+
+    found += [compiled.read(compiled.step(step, batches[step - 1], stopping=False))[0] for step in range(2, 6)]
+
+    assert counters["frames"]["total"] == once > 0
+    expected = [plain.read(plain.step(step, batches[step - 1], stopping=False))[0] for step in range(1, 6)]
+    assert [one.loss for one in found] == pytest.approx([one.loss for one in expected], rel=1e-5)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="times a GPU, and there is none")

@@ -104,7 +104,7 @@ def pretrain(
         Literal["none", "full"], typer.Option(help="full: each process holds a part of the model (FSDP2).")
     ] = "none",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read ahead. Default: as needed.")] = None,
-    compile: Annotated[bool, typer.Option("--compile", help="Let torch.compile fuse each block.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Let torch.compile fuse blocks and the loss.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves for TensorBoard, into the folder's tensorboard/.")
     ] = False,
