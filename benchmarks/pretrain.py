@@ -3,8 +3,9 @@
     python benchmarks/pretrain.py
     python benchmarks/pretrain.py --size base --sequences 32 --compile --steps 60   # on a GPU
 
-Every model takes the same vectors, as they come, through the same first and last layer, predicts the same hidden shots,
-and is moved by the same optimiser. Each round takes one step of each, beginning with another one; a ratio is the median
+Every model takes the same vectors, as they come, through the same first and last layer, predicts the same shots, and is
+moved by the same optimiser. Linear layers in the blocks have no biases, but for BertModel's, which cannot be told to do
+without. Each round takes one step of each, beginning with another one; a ratio is the median
 over rounds of ratios within one round, since a machine is rarely as fast twice.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from stores import write_store
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from transformers import BertConfig, BertModel
@@ -30,6 +32,7 @@ from mediafm_cli.model.config import SIZES, ModelConfig
 from mediafm_cli.model.msm import Objective, draw_masks, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Block, Layout, Title
 from mediafm_cli.model.transformer import MediaFM
+from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import MODALITY_WISE, TrainConfig
 from mediafm_cli.train.loop import Engine, pretrain
 from mediafm_cli.train.metrics import Metrics
@@ -79,9 +82,7 @@ def loss_of(predicted: Tensor, truth: Tensor, batch: Batch) -> Tensor:
     return mean_distance(distances.sums, term_weights(batch, "blocks"))
 
 
-def our_step(
-    batch: Batch, optimizers: list[Optimizer], model: MediaFM, precision: str, *, compiled: bool = False
-) -> Step:
+def our_step(batch: Batch, optimizers: list[Optimizer], model: MediaFM, precision: str, compiled: bool = False) -> Step:
     device = batch.vectors.device
     loss = torch.compile(loss_of, dynamic=True) if compiled else loss_of
     if compiled:
@@ -140,7 +141,7 @@ def bert(config: ModelConfig) -> Padded:
 
 def torch_encoder(config: ModelConfig) -> Padded:
     layer = nn.TransformerEncoderLayer(
-        config.hidden, config.heads, 4 * config.hidden, 0.0, "gelu", batch_first=True, norm_first=True
+        config.hidden, config.heads, 4 * config.hidden, 0.0, "gelu", batch_first=True, norm_first=True, bias=False
     )
     encoder = nn.TransformerEncoder(layer, config.layers, nn.LayerNorm(config.hidden), enable_nested_tensor=False)
 
@@ -217,7 +218,7 @@ def compare_steps(
         model = MediaFM.seeded(config, 0).to(device)
         adamw: list[Optimizer] = [AdamW(model.parameters(), lr=1e-4, fused=True)]
         steps = {
-            "mediafm": our_step(batch, adamw, model, precision, compiled=compiled),
+            "mediafm": our_step(batch, adamw, model, precision, compiled),
             "transformers.BertModel, sdpa": their_step(bert(config), batch, precision),
             "torch.nn.TransformerEncoder": their_step(torch_encoder(config), batch, precision),
         }
@@ -242,7 +243,9 @@ def compare_precisions(config: ModelConfig, sequences: int, rounds: int, device:
     print(f"  bf16 against fp32: {ratio(times, 'bf16', ['fp32']):.3f}")
 
 
-def compare_optimizers(config: ModelConfig, sequences: int, rounds: int, device: torch.device, precision: str) -> None:
+def compare_optimizers(
+    config: ModelConfig, sequences: int, rounds: int, device: torch.device, precision: str, compiled: bool
+) -> None:
     """What Muon and AdamW cost beside the forward and backward passes, of one window and of ``sequences``.
 
     Those of a large batch are reckoned from the latter: they cost as much more as they have more shots.
@@ -251,7 +254,7 @@ def compare_optimizers(config: ModelConfig, sequences: int, rounds: int, device:
     for name in ("muon", "adamw"):
         model = MediaFM.seeded(config, 0).to(device)
         optimizers = build_optimizers(model, TrainConfig(optimizer=name))  # type: ignore[arg-type]
-        steps = {str(count): our_step(batch, [], model, precision) for count, batch in batches.items()}
+        steps = {str(count): our_step(batch, [], model, precision, compiled) for count, batch in batches.items()}
         steps["1"]()  # there are gradients to move by
 
         def move(optimizers: list[Optimizer] = optimizers) -> None:
@@ -270,15 +273,18 @@ def compare_optimizers(config: ModelConfig, sequences: int, rounds: int, device:
 def time_run(
     config: ModelConfig, device: torch.device, precision: str, steps: int, batch_shots: int, compiled: bool
 ) -> None:
-    """A real run of the default recipe, whose own log says how long it waited for data."""
+    """A real run of the default recipe on stores, whose own log says how long it waited for data."""
     config = replace(config, dropout=0.1, **MODALITY_WISE.model)
     draws = np.random.default_rng(0)
     titles = make_titles(draws.integers(100, 700, max(24, batch_shots // 100)).tolist())
     settings = TrainConfig(max_steps=steps, batch_shots=batch_shots, precision=precision, val_fraction=0.0)  # type: ignore[arg-type]
     seen: list[Metrics] = []
     engine = Engine(device, compile=compiled)
-    with tempfile.TemporaryDirectory() as folder:
-        pretrain(titles, config, settings, Path(folder) / "model", engine=engine, progress=seen.append)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        stored = open_catalogue([write_store(folder, title, LAYOUT.blocks) for title in titles])
+        config = replace(config, layout=stored.layout)
+        pretrain(stored.titles, config, settings, folder / "model", engine=engine, progress=seen.append)
     settled = seen[steps // 4 :]  # the first steps compile, and wait for data
     shots = statistics.median(metrics.shots for metrics in settled)
     waits, rates, used = (
@@ -310,7 +316,7 @@ def main() -> None:
         compare_precisions(config, sequences, rounds, device)
     else:  # many processors compute bf16 slowly
         compare_precisions(replace(config, layers=2), 1, rounds, device)
-    compare_optimizers(config, sequences, rounds, device, precision)
+    compare_optimizers(config, sequences, rounds, device, precision, arguments.compile)
     time_run(config, device, precision, arguments.steps, sequences * WINDOW, arguments.compile)
 
 

@@ -194,7 +194,7 @@ def _planned(plan: Plan, device: torch.device, compiled: bool) -> Iterator[str]:
     shape = f"{counted(plan.model.layers, 'layer')} of {plan.model.hidden}"
     yield f"{shape}, {count_parameters(plan.model):,} numbers to learn, recipe {plan.record.recipe}"
     if compiled:
-        yield "the blocks are compiled in the first steps, which take longer"
+        yield "the blocks and the loss are compiled in the first steps, which take longer"
 
 
 def _going_on(start: Start, plan: Plan) -> str:

@@ -50,7 +50,8 @@ class Batch:
         metadata: float32 [B, g], zero where a title has none. ``has_metadata``: bool [B].
         order: int64 [T], each token in the list of all shots, all [CLS] and all [GLOBAL].
         shot_tokens: int64 [N], where the shots are among the tokens. ``offsets``: int32 [B + 1], where sequences begin.
-        target_rows: int64 [K], the shots of which anything is predicted. ``weights``: float32 [K, m], of their blocks.
+        target_rows: int64 [K], ascending, the shots of which anything is predicted. ``weights``: float32 [K, m], of
+            their blocks.
     """
 
     title_ids: tuple[str, ...]

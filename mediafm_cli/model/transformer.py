@@ -159,7 +159,7 @@ class MediaFM(Pretrained):
         x = self._embed(batch, vectors if batch.shown is None else self.coordinates(batch.shown))  # [T, h]
         for block in self.blocks:
             x = block(x, spans, rotation)
-        x = self.norm(x)
+        x = self.norm(x.float())
         hidden = x.index_select(0, batch.shot_tokens)  # [N, h]
         rows, truth = hidden, vectors
         if batch.target_rows is not None and len(batch.target_rows) < len(batch):
@@ -182,7 +182,7 @@ class MediaFM(Pretrained):
         x = torch.cat(tokens).index_select(0, batch.order)  # [T, h]
         if self.position is not None:
             x = x + torch.cat([self.position[: length + self.config.prefix] for length in batch.lengths])
-        return self.dropout(x.to(shots.dtype))  # in half precision, so are the sums of what the blocks add
+        return self.dropout(x.to(shots.dtype))  # in half precision, so is all that blocks add to it, and its gradient
 
     def _visible(self, batch: Batch, vectors: Tensor) -> Tensor:
         """[N, D]: what the model may see of ``vectors``, zero elsewhere."""

@@ -71,7 +71,7 @@ def step_flops(config: ModelConfig, lengths: Iterable[int], targets: int) -> flo
 def measure_peak(device: torch.device, precision: Precision) -> float:
     """FLOP/s of a large product of normally distributed matrices: the best of a few.
 
-    A GPU multiplies numbers that are much alike, or of one sign, up to a tenth faster; a model's are neither.
+    A GPU multiplies numbers that are much alike, or of one sign, faster; a model's are neither.
     """
     side = PEAK_SIDES.get(device.type, 1024)
     matrix = torch.randn(side, side, device=device) / side**0.5  # a product of two is distributed as they are

@@ -295,6 +295,23 @@ def test_every_parameter_receives_gradient(
     assert all(weight.grad.any(dim=1).all() for weight in rows)
 
 
+@pytest.mark.parametrize("position", ["learned", "rotary", "time"])
+def test_in_half_precision_so_is_what_blocks_pass_on_and_what_comes_out_is_exact(
+    config: ModelConfig, make_title: MakeTitle, position: str
+) -> None:
+    model, batch = MediaFM.seeded(replace(config, position=position), 0).eval(), learnable(config, make_title)
+    passed: list[torch.dtype] = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda block, taken, given: passed.extend([taken[0].dtype, given.dtype]))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(batch)
+
+    assert passed == [torch.bfloat16] * 2 * len(model.blocks)
+    assert half.hidden.dtype == half.cls.dtype == torch.float32
+    torch.testing.assert_close(half.hidden, model(batch).hidden, atol=0.1, rtol=0)
+
+
 def test_a_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(config: ModelConfig) -> None:
     state = torch.get_rng_state()
 

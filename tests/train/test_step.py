@@ -198,14 +198,18 @@ def test_parts_may_change_where_a_run_goes_on(tmp_path: Path, accumulate: int) -
     assert close(pair[1].state_dict(), weights_of(pair[0]))
 
 
-def test_what_is_compiled_learns_the_same_and_is_not_compiled_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("visible_ratio", [0.5, 1.0])
+def test_what_is_compiled_learns_the_same_and_is_not_compiled_for_each_batch(
+    visible_ratio: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # What is compiled for is of no concern here, and needs no compiler.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     monkeypatch.setattr(EncoderBlock, "compile", partialmethod(EncoderBlock.compile, backend="eager"))
-    objective = Objective(visible_ratio=0.5)
+    objective = Objective(visible_ratio=visible_ratio)
     (plain, data), (compiled, _) = (make_learner(objective=objective, compile=compile) for compile in (False, True))
     batches = [data[step] for step in range(5)]
     assert len({len(batch) for (batch,) in batches}) == len({len(batch.target_rows) for (batch,) in batches}) == 5
+    torch._dynamo.reset()  # what other tests compiled
     counters.clear()
     found = [compiled.read(compiled.step(1, batches[0], stopping=False))[0]]
     once = counters["frames"]["total"]

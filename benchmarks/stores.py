@@ -1,0 +1,64 @@
+"""Fused stores of vectors that no encoder has made, for what reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from mediafm_cli.model.title import Title
+from mediafm_cli.stages.fuse import fuse_encodings
+from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.freshness import parts_sha256
+from mediafm_cli.store.read import Contents
+from mediafm_cli.store.schema import Block, Encoding, Shots, Source
+
+TICKS = 1000
+"""Of a second."""
+
+
+def write_store(folder: Path, title: Title, blocks: tuple[Block, ...]) -> Path:
+    """``<title_id>.h5`` with an encoding for each block of the title's vectors, fused."""
+    n = len(title)
+    media = hashlib.sha256(title.title_id.encode()).hexdigest()
+    edges_s = np.append(title.start_s, title.start_s[-1] + 4.0)
+    ticks, frames = np.round(edges_s * TICKS).astype(np.int64), np.round(edges_s * 24).astype(np.int64)
+    shots = Shots(
+        edges_s[:-1],
+        edges_s[1:],
+        ticks[:-1],
+        ticks[1:],
+        frames[:-1],
+        frames[1:],
+        np.full(n, "words", object),
+        segmenter="fixed",
+        options={},
+        fingerprint={"version": "1"},
+        time_base=f"1/{TICKS}",
+        video_stream=0,
+        audio_stream=1,
+        captions="none",
+        notes=[],
+        made_from={"source/media": media},
+    )
+    source = Source("film.mp4", "film.mp4", 1, media, float(edges_s[-1]), [], {})
+    contents = Contents(title.title_id, {"source": source, "shots": shots})
+    for column, block in enumerate(blocks):
+        encoding = Encoding(
+            np.ascontiguousarray(title.vectors[:, block.start : block.stop]),
+            title.present[:, column],
+            np.ones(n, bool),
+            modality=block.name,
+            encoder=block.encoder,
+            options={},
+            fingerprint={"version": block.fingerprint},
+            complete=True,
+            versions={},
+            made_from=parts_sha256(contents, ["shots/timing"]),
+        )
+        contents = contents.with_group(f"encodings/{block.name}", encoding)
+    contents = contents.with_group("fused", fuse_encodings(contents, [block.name for block in blocks]))
+    path = folder / f"{title.title_id}.h5"
+    update_store(path, lambda _: contents)
+    return path
