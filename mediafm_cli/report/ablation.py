@@ -146,5 +146,10 @@ def _measured_on(record: Mapping[str, Any]) -> str:
     titles = len(record.get("titles") or ())
     of = f"{titles} title{'s' * (titles != 1)}"
     if record.get("held_out"):
-        return f"{of} that the model never learned from"
-    return f"{of} that the model learned from: this says how well it remembers, no more"
+        said = f"{of} that the model never learned from"
+    else:
+        said = f"{of} that the model learned from: this says how well it remembers, no more"
+    probed = record.get("probed")
+    if not probed:
+        return said
+    return f"{said}; probes on {len(probed['titles'])}, of which it learned from {probed['learned']}, without labels"

@@ -33,7 +33,7 @@ def test_stdout_is_the_table(mediafm: Mediafm, stores: Path, clips: Path) -> Non
     assert typed.code == 0
     assert lines[0].split() == ["AP", "macro", "AP", "micro"]
     assert lines[4].startswith("window mean ±2")
-    assert lines[7].startswith("72 clips of 6 titles in 3 classes")
+    assert lines[9].startswith("72 clips of 6 titles in 3 classes")
     assert typed.err == ""
 
 

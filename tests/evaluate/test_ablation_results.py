@@ -18,6 +18,7 @@ from mediafm_cli.evaluate.ablation.masked import Scores
 from mediafm_cli.evaluate.ablation.probes import WHOLE, ProbeRecord
 from mediafm_cli.evaluate.ablation.results import describe, records, table, write_results
 from mediafm_cli.evaluate.bootstrap import Interval
+from mediafm_cli.evaluate.probes.results import SHARED
 
 NAN = float("nan")
 
@@ -55,6 +56,7 @@ ABLATION = Ablation(
     seed=3,
     titles=tuple(f"title-{number}" for number in range(12)),
     held_out=True,
+    chosen_by=5,
     modalities=("video", "audio"),
     rows=ROWS,
     chance_top1=0.2,
@@ -151,6 +153,8 @@ def test_the_table_says_whether_context_helps() -> None:
 
 def test_the_table_says_on_what_it_was_measured() -> None:
     assert "60 shots of 12 titles that the model never learned from;" in said(ABLATION)
+    assert "By 5 of them the step that was kept was chosen" in said(ABLATION)
+    assert "was chosen" not in said(replace(ABLATION, chosen_by=0))
     assert "A guess: top-1 0.200, MRR 0.350." in said(ABLATION)
     assert "THAT THE MODEL LEARNED FROM" in said(replace(ABLATION, held_out=False))
 
@@ -191,6 +195,10 @@ def test_probes_are_shown_with_what_they_were_asked() -> None:
     assert "Probes: 50 clips of 2 titles in 2 classes, split by title. A guess: AP macro 0.500." in said(PROBED)
     assert "The model was trained on 1 of these 2 titles, without labels." in said(PROBED)
     assert "Left out, since they are too rare or too common to be learned: 'dusk'." in said(PROBED)
+    assert "2 titles are few to probe: below 30, intervals are not to be trusted." in said(PROBED)
+    assert SHARED in said(PROBED)
+    assert "What a task depends on may be another" not in said(PROBED)
+    assert "What a task depends on may be another" in said(ABLATION)
 
 
 # --- which modality ---------------------------------------------------------------------------------------------------
@@ -271,6 +279,17 @@ def test_records_are_the_rows_and_then_the_answers() -> None:
     assert found[1][1]["name"] == "trained"
     assert found[1][1]["held_out"] is True
     assert found[-1][1]["modality"] == "video"
+
+
+def test_a_row_of_probes_is_held_out_where_the_model_learned_from_none_of_the_titles_that_are_labelled() -> None:
+    def held_out(ablation: Ablation) -> list[bool]:
+        return [fields["held_out"] for schema, fields in records(ablation) if schema == "ablation.row"]
+
+    assert PROBED.probed is not None
+    apart = replace(PROBED, probed=replace(PROBED.probed, learned=0))
+    plain = len(PROBED.rows)
+    assert held_out(PROBED) == [True] * plain + [False] * len(PROBED.probes)
+    assert held_out(apart) == [True] * (plain + len(PROBED.probes))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ NAMES = [
     "all flat",
     "window mean ±2",
     "flat + window mean ±2",
+    "window mean ±4",
+    "flat + window mean ±4",
     "untrained",
     "flat + untrained",
     "shuffled",
@@ -68,7 +70,7 @@ def test_every_row_is_there_and_all_but_the_trained_ones_are_baselines(rows: dic
 
 
 def test_without_a_model_only_what_needs_none_and_one_modality_has_no_row_of_its_own(titles: list[Title]) -> None:
-    assert [row.name for row in feature_rows(titles, BLOCKS, reach=1)] == [
+    assert [row.name for row in feature_rows(titles, BLOCKS, reaches=[1])] == [
         *NAMES[:4],
         "window mean ±1",
         "flat + window mean ±1",
@@ -81,7 +83,9 @@ def test_flat_rows_are_the_directions_of_the_vectors_and_of_their_blocks(
 ) -> None:
     assert_row(rows["all flat"], [title.vectors for title in titles])
     assert_row(rows["audio flat"], [unit(title.vectors[:, 6:10]) for title in titles])
-    assert_row(rows["window mean ±2"], [unit(window_means(title.vectors, 2)) for title in titles])
+    for reach in (2, 4):
+        means = [unit(window_means(title.vectors, reach)) for title in titles]
+        assert_row(rows[f"window mean ±{reach}"], means)
 
 
 def test_models_run_over_whole_titles_or_over_each_clip_alone(

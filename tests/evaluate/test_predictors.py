@@ -32,7 +32,7 @@ MODEL = MediaFM.seeded(ModelConfig(LAYOUT, hidden=16, layers=1, heads=2, max_sho
 PREDICTORS = (
     *flat_predictors(BLOCKS),
     mean_predictor(np.arange(13, dtype=np.float32)),
-    window_predictor(),
+    window_predictor(2),
     model_predictor("model", MODEL),
     shuffled_predictor("shuffled", MODEL, 5),
     isolated_predictor("isolated", MODEL),
@@ -116,7 +116,7 @@ def test_one_modality_flat_copies_it_from_the_nearest_shot_that_has_it(column: i
 def test_the_window_mean_is_over_visible_shots_at_most_two_away_that_show_something() -> None:
     title = make_title(9, 1, blank=(5,))
 
-    found = window_predictor().predict(title, hide(9, 0, 4, 8))
+    found = window_predictor(2).predict(title, hide(9, 0, 4, 8))
 
     expected = [title.vectors[near].mean(axis=0) for near in ([1, 2], [2, 3, 6], [6, 7])]
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -125,7 +125,7 @@ def test_the_window_mean_is_over_visible_shots_at_most_two_away_that_show_someth
 def test_the_window_mean_falls_back_to_the_nearest_visible_shot() -> None:
     title = make_title(9, 1)
 
-    found = window_predictor().predict(title, hide(9, 0, 1, 2, 3, 4, 5, 6))
+    found = window_predictor(2).predict(title, hide(9, 0, 1, 2, 3, 4, 5, 6))
 
     np.testing.assert_allclose(found[:5], np.tile(title.vectors[7], (5, 1)))
 

@@ -66,6 +66,12 @@ def test_results_without_intervals_are_bars_of_cosine_and_mrr(tmp_path: Path) ->
     assert summary.measured_on == "2 titles that the model never learned from"
 
 
+def test_of_probes_it_says_how_many_of_their_titles_the_model_learned_from(tmp_path: Path) -> None:
+    summary = read_ablation(write(tmp_path, {**PLAIN, "probed": {"titles": ["a", "b", "c", "d"], "learned": 2}}))
+
+    assert summary.measured_on.endswith("; probes on 4, of which it learned from 2, without labels")
+
+
 def test_the_axis_holds_zero_and_every_bar(tmp_path: Path) -> None:
     cosine = read_ablation(write(tmp_path, PLAIN)).charts[0]
 

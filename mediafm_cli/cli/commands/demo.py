@@ -79,8 +79,8 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
 
     import numpy as np
 
-    from mediafm_cli.evaluate.ablation.predictors import WINDOW
     from mediafm_cli.evaluate.neighbours import nearest_elsewhere, share_alike, window_means
+    from mediafm_cli.evaluate.probes.features import REACHES
     from mediafm_cli.store.read import open_store
 
     flat, means, contextual, owners, scenes, names = [], [], [], [], [], []
@@ -92,7 +92,7 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
         rows = np.searchsorted(film.end_frame, middles, side="right")
         kinds = [truth["scene_types"][film.scene[row]] for row in rows]
         flat.append(fused.vectors)
-        means.append(window_means(fused.vectors, WINDOW))
+        means.append(window_means(fused.vectors, REACHES[0]))
         contextual.append(embedding.shots)
         owners += [film.path.stem] * len(rows)
         scenes += kinds
@@ -107,7 +107,7 @@ def compare_neighbours(films: Sequence[SyntheticTitle], stores: Sequence[Path], 
     lines += [f"{names[row]:<{width}}   {names[before[row, 0]]:<{width}}   {names[after[row, 0]]}" for row in shown]
     shares = {
         "before": share_alike(before, labels),
-        f"the mean of a shot and {WINDOW} on each side": share_alike(averaged, labels),
+        f"the mean of a shot and {REACHES[0]} on each side": share_alike(averaged, labels),
         "in context": share_alike(after, labels),
         "by chance": float(np.mean([(labels == label).mean() for label in labels])),
     }

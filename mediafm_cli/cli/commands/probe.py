@@ -31,7 +31,9 @@ def probe(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="Folder for results.json, results.csv, results.png."),
     ] = None,
-    window_reach: Annotated[int, typer.Option(min=1, help="Shots on each side that the window mean takes in.")] = 2,
+    window_reach: Annotated[
+        list[int], typer.Option(min=1, help="Shots on each side that a window mean takes in; repeatable.")
+    ] = [2, 4],  # noqa: B006 - Typer copies it
     folds: Annotated[
         int | None, typer.Option(min=2, help="Of titles. Default: 10 for ranking, else 5; never more than titles.")
     ] = None,
@@ -71,7 +73,7 @@ def probe(
             task,
             find_model(model) if model else None,
             column=column,
-            reach=window_reach,
+            reaches=window_reach,
             folds=folds,
             seed=seed,
             device=find_device(device),

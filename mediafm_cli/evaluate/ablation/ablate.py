@@ -37,7 +37,8 @@ from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, swapped_titl
 from mediafm_cli.evaluate.ablation.retrained import Bench, measure_grid
 from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant, choose
 from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts
-from mediafm_cli.evaluate.probes.probe import find_learned
+from mediafm_cli.evaluate.probes.features import REACHES
+from mediafm_cli.evaluate.probes.probe import find_learned, find_validated
 from mediafm_cli.model.baselines import mean_vector
 from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Block, Title, require_layout
@@ -58,6 +59,7 @@ class Ablation:
     Attributes:
         model: fingerprint of the model folder. ``steps``: that it was trained for.
         titles: ids of the titles that were measured. ``held_out``: the model never learned from any of them.
+            ``chosen_by``: how many of them it was validated on, so that the step that was kept is the best on those.
         modalities: names, in the order of the fused vector.
         rows: the prediction of hidden shots. ``retrained``: of the variants, where any were asked for.
         probes, probes_retrained: the same of what probes find, where there were labels. ``probed``: what was asked.
@@ -71,6 +73,7 @@ class Ablation:
     seed: int
     titles: tuple[str, ...]
     held_out: bool
+    chosen_by: int
     modalities: tuple[str, ...]
     rows: tuple[Row, ...]
     chance_top1: float | None
@@ -187,6 +190,7 @@ def run_ablation(
         seed,
         tuple(title.title_id for title in measured),
         bool(unseen),
+        len(find_validated(measured, config)),
         tuple(block.name for block in blocks),
         rows,
         *chance(folds),
@@ -231,7 +235,7 @@ def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], s
     untrained = model.untrained(seed)
     for predictor in (
         *flat_predictors(model.config.layout.blocks),
-        window_predictor(),
+        *map(window_predictor, REACHES),
         *([mean_predictor(mean_vector(seen))] if seen else []),
         model_predictor("untrained", untrained),
         shuffled_predictor(f"{TRAINED}, shots shuffled", model, seed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,9 +15,6 @@ from mediafm_cli.model.batch import collate
 from mediafm_cli.model.msm import hide_shots
 from mediafm_cli.model.title import Block, Title
 from mediafm_cli.model.transformer import MediaFM
-
-WINDOW = 2
-"""Shots on each side that the window mean takes in."""
 
 Change = Callable[[Title], Title]
 """The same shots, with something else in them."""
@@ -52,9 +50,9 @@ def mean_predictor(mean: np.ndarray) -> Predictor:
     return Predictor("mean vector", lambda _, hidden: np.tile(mean, (int(hidden.sum()), 1)))
 
 
-def window_predictor() -> Predictor:
-    """The mean of the visible shots at most ``WINDOW`` away; the nearest one where all of these are hidden."""
-    return Predictor(f"window mean ±{WINDOW}", _window_mean)
+def window_predictor(reach: int) -> Predictor:
+    """The mean of the visible shots at most ``reach`` away; the nearest one where all of these are hidden."""
+    return Predictor(f"window mean ±{reach}", partial(_window_mean, reach=reach))
 
 
 def model_predictor(name: str, model: MediaFM, change: Change = lambda title: title) -> Predictor:
@@ -112,10 +110,10 @@ def _copy_block(block: Block) -> Predict:
     return predict
 
 
-def _window_mean(title: Title, hidden: np.ndarray) -> np.ndarray:
+def _window_mean(title: Title, hidden: np.ndarray, reach: int) -> np.ndarray:
     predicted = copied_neighbours(title.vectors, hidden)
     for row, shot in enumerate(np.flatnonzero(hidden)):
-        near = slice(max(0, shot - WINDOW), shot + WINDOW + 1)
+        near = slice(max(0, shot - reach), shot + reach + 1)
         visible = ~hidden[near] & title.vectors[near].any(axis=1)
         if visible.any():
             predicted[row] = title.vectors[near][visible].mean(axis=0)

@@ -18,6 +18,7 @@ from mediafm_cli.evaluate.ablation.probes import WHOLE as PROBED
 from mediafm_cli.evaluate.ablation.probes import ProbeRecord
 from mediafm_cli.evaluate.ablation.variants import REFERENCE
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
+from mediafm_cli.evaluate.probes.results import SHARED
 from mediafm_cli.evaluate.writing import align, between, plain, write_files
 
 SCHEMA = "mediafm.ablation"
@@ -89,6 +90,8 @@ def _answers(ablation: Ablation) -> Iterator[str]:
             best = f"the best baseline, {ablation.best[measure]}"
             yield f"Does context help? {measure} of {row.name}, over {best}: {over}."
     yield from map(describe, ablation.dependences)
+    if ablation.dependences and not ablation.probed:
+        yield "What a task depends on may be another: predicting misses most what stays alike. --labels asks the task."
 
 
 def _figures(title: str, rows: Sequence[Row], measures: Sequence[str], best: dict[str, str]) -> list[str]:
@@ -138,6 +141,8 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     assert scores is not None, "every row of hidden shots has its scores"
     unseen = "that the model never learned from" if ablation.held_out else "THAT THE MODEL LEARNED FROM"
     yield f"{scores.measured} {unseen}; each hidden once, a fifth of a title at a time."
+    if ablation.chosen_by:
+        yield f"By {ablation.chosen_by} of them the step that was kept was chosen: on these it does a little better."
     yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
     yield "The whole also asks how loud modalities are beside each other, which a loss for each of them does not teach."
     guess = ""
@@ -155,10 +160,10 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     yield "*: the best baseline, of those that need no training or no context."
     if scores.titles == 1:
         yield "A single title: there are no intervals, and no difference can be told from chance."
-        return
-    percent = f"{ablation.level:.0%}".replace("%", " %")
-    yield f"±, […]: {percent} intervals of a paired bootstrap over titles; ± is the larger half."
-    if scores.titles < ENOUGH_TITLES:
+    if scores.titles > 1 or ablation.probed:
+        percent = f"{ablation.level:.0%}".replace("%", " %")
+        yield f"±, […]: {percent} intervals of a paired bootstrap over titles; ± is the larger half."
+    if 1 < scores.titles < ENOUGH_TITLES:
         yield f"{scores.titles} titles are few: below {ENOUGH_TITLES}, intervals are not to be trusted."
 
 
@@ -168,6 +173,9 @@ def _probe_legend(probed: ProbeRecord) -> Iterator[str]:
     yield f"Probes: {probed.clips} clips of {len(probed.titles)} titles{classes}, split by title. A guess: {guess}."
     if probed.learned:
         yield f"The model was trained on {probed.learned} of these {len(probed.titles)} titles, without labels."
+    yield SHARED
+    if len(probed.titles) < ENOUGH_TITLES:
+        yield f"{len(probed.titles)} titles are few to probe: below {ENOUGH_TITLES}, intervals are not to be trusted."
     if probed.left_out:
         yield f"Left out, since they are too rare or too common to be learned: {'; '.join(probed.left_out)}."
 
@@ -175,7 +183,7 @@ def _probe_legend(probed: ProbeRecord) -> Iterator[str]:
 def records(ablation: Ablation) -> Iterator[tuple[str, dict[str, Any]]]:
     """The schema and fields of each record of ``--json``: the rows, then the answers."""
     for row in _every_row(ablation):
-        yield "ablation.row", {"held_out": ablation.held_out, **plain(dataclasses.asdict(row))}
+        yield "ablation.row", {"held_out": _is_held_out(ablation, row), **plain(dataclasses.asdict(row))}
     for dependence in ablation.dependences:
         answer = {"modality": dependence.modality, **plain(dataclasses.asdict(dependence))}
         yield "ablation.dependence", answer
@@ -191,6 +199,13 @@ def write_results(ablation: Ablation, folder: Path) -> list[Path]:
 
 def _every_row(ablation: Ablation) -> tuple[Row, ...]:
     return (*ablation.rows, *ablation.retrained, *ablation.probes, *ablation.probes_retrained)
+
+
+def _is_held_out(ablation: Ablation, row: Row) -> bool:
+    """Whether the model never learned from the titles of a row; those of a probe are all that are labelled."""
+    if ablation.probed and row in (*ablation.probes, *ablation.probes_retrained):
+        return not ablation.probed.learned
+    return ablation.held_out
 
 
 def _csv(ablation: Ablation) -> str:
@@ -217,7 +232,7 @@ def _csv(ablation: Ablation) -> str:
         values = [
             *(_ends(row.cells.get(name))[0] for name in measures),
             *((row.scores.shots, row.scores.titles) if row.scores else (None, None)),
-            *(ablation.held_out, row.kind),
+            *(_is_held_out(ablation, row), row.kind),
             *(end for name in measures for end in _ends(row.cells.get(name))[1:]),
             *((row.energy or {}).get(name) for name in ablation.modalities),
             row.changed_from,

@@ -18,8 +18,8 @@ from mediafm_cli.model.context import Embedding, embed_titles
 from mediafm_cli.model.title import Block, Title
 from mediafm_cli.model.transformer import MediaFM
 
-REACH = 2
-"""Shots on each side that the window mean takes in."""
+REACHES = (2, 4)
+"""Shots on each side that the window means take in. Which of the two is the harder to beat depends on the titles."""
 
 FLAT = "all flat"
 
@@ -48,7 +48,7 @@ def feature_rows(
     model: MediaFM | None = None,
     clips: Clips | None = None,
     *,
-    reach: int = REACH,
+    reaches: Sequence[int] = REACHES,
     seed: int = 0,
     embed: Embed = embed_titles,
     isolated: bool = True,
@@ -58,7 +58,7 @@ def feature_rows(
     Args:
         model: trained; without one only the rows that need none.
         clips: of each title; see ``clips.find_overlaps``. Each shot by itself where it is None.
-        reach: of the window mean. ``seed``: of the untrained model and of the order of shuffled shots.
+        reaches: of the window means. ``seed``: of the untrained model and of the order of shuffled shots.
         embed: runs a model over titles: ``functools.partial(embed_titles, layer="hidden")``, for another layer.
         isolated: also each clip without its context, a run of the model for each of them.
     """
@@ -79,7 +79,9 @@ def feature_rows(
             columns = slice(block.start, block.stop)
             yield FeatureRow(f"{block.name} flat", pooled(title.vectors[:, columns] for title in titles))
     yield FeatureRow(FLAT, flat)
-    yield from alone_and_beside(f"window mean ±{reach}", pooled(window_means(title.vectors, reach) for title in titles))
+    for reach in reaches:
+        means = pooled(window_means(title.vectors, reach) for title in titles)
+        yield from alone_and_beside(f"window mean ±{reach}", means)
     if model is None:
         return
     untrained = model.untrained(seed)

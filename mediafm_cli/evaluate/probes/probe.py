@@ -17,7 +17,7 @@ import torch
 from mediafm_cli.errors import UsageError
 from mediafm_cli.evaluate.bootstrap import Interval, Statistic, difference_of, draw_counts, interval, mean_of
 from mediafm_cli.evaluate.clips import Overlap, find_clips, find_overlaps, read_clips
-from mediafm_cli.evaluate.probes.features import REACH, FeatureRow, feature_rows
+from mediafm_cli.evaluate.probes.features import REACHES, FeatureRow, feature_rows
 from mediafm_cli.evaluate.probes.labels import LEAST_TITLES, Labels, leave_out_rare, read_labels
 from mediafm_cli.evaluate.probes.metrics import (
     RATIO,
@@ -28,7 +28,7 @@ from mediafm_cli.evaluate.probes.metrics import (
     rank_titles,
 )
 from mediafm_cli.evaluate.probes.probing import Task, cross_validate, fold_titles
-from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
+from mediafm_cli.model.folder import FolderConfig, TitleRecord, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title, require_layout
 from mediafm_cli.store.read import open_store
 from mediafm_cli.train.catalogue import Catalogue, open_catalogue
@@ -97,7 +97,7 @@ def run_probe(
     model_folder: Path | None = None,
     *,
     column: str = "label",
-    reach: int = REACH,
+    reaches: Sequence[int] = REACHES,
     folds: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -106,7 +106,7 @@ def run_probe(
     """Probe the vectors of the clips in the CSV file ``source``; without a model only the rows that need none.
 
     Args:
-        column: of the labels. ``reach``: of the window mean.
+        column: of the labels. ``reaches``: of the window means.
         folds: of titles; ten for a ranking and five otherwise where it is None, and never more than titles.
         seed: of the folds, the bootstrap, the untrained model and shuffled shots.
         progress: called with the rows done.
@@ -124,7 +124,7 @@ def run_probe(
         require_layout(config.model.layout, catalogue.layout, "the catalogue")
         model, fingerprint = load_model(model_folder, device), model_fingerprint(model_folder)
         learned = len(find_learned(labelled.titles, config))
-    rows = feature_rows(labelled.titles, catalogue.layout.blocks, model, labelled.overlaps, reach=reach, seed=seed)
+    rows = feature_rows(labelled.titles, catalogue.layout.blocks, model, labelled.overlaps, reaches=reaches, seed=seed)
     ids = [title.title_id for title in labelled.titles]
     return probe_rows(
         rows, labelled.labels, ids, folds=folds, seed=seed, model=fingerprint, learned=learned, progress=progress
@@ -158,8 +158,16 @@ def read_labelled(catalogue: Catalogue, source: Path, task: Task, column: str) -
 
 def find_learned(titles: Sequence[Title], config: FolderConfig) -> list[Title]:
     """Those of ``titles`` that the model was pretrained on, by name or by content."""
-    learned = [title for title in config.training.titles if title.split == "train"]
-    names, contents = {title.title_id for title in learned}, {title.fingerprint for title in learned}
+    return _known(titles, [title for title in config.training.titles if title.split == "train"])
+
+
+def find_validated(titles: Sequence[Title], config: FolderConfig) -> list[Title]:
+    """Those of ``titles`` by which the step of the model that was kept was chosen, by name or by content."""
+    return _known(titles, [title for title in config.training.titles if title.split == "validation"])
+
+
+def _known(titles: Sequence[Title], records: Sequence[TitleRecord]) -> list[Title]:
+    names, contents = {title.title_id for title in records}, {title.fingerprint for title in records}
     return [title for title in titles if title.title_id in names or title.fingerprint in contents]
 
 
