@@ -1,0 +1,90 @@
+"""How often intervals of 95 % hold: simulated catalogues of which the truth is known.
+
+    python benchmarks/intervals.py --runs 1500
+
+Average precision of two scores that are about as good, and the paired difference of the two, over titles that differ in
+how well they are scored; classes occur in every title, or each in three of ten. And probes of vectors in which there is
+nothing: how often two rows seem to differ, and how often one seems better than a guess.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from mediafm_cli.evaluate.bootstrap import difference_of, draw_counts, interval
+from mediafm_cli.evaluate.probes.features import FeatureRow
+from mediafm_cli.evaluate.probes.labels import Labels
+from mediafm_cli.evaluate.probes.metrics import macro_statistic, rank_titles
+from mediafm_cli.evaluate.probes.probe import chance, probe_rows
+
+MANY = 40_000
+"""Titles from which the truth is taken."""
+
+Drawn = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+
+
+def draw_scored(titles: int, seed: int, occurs: float) -> Drawn:
+    """Labels of two classes, bool [shots, 2] a title, and two scores of them; a class is in a share of the titles."""
+    draws = np.random.default_rng([1, seed])
+    hits: list[np.ndarray] = []
+    scores: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for _ in range(titles):
+        shots = int(draws.integers(10, 40))
+        hit = (draws.random((shots, 2)) < 0.25) & (draws.random(2) < occurs)
+        hits.append(hit)
+        for score, skill in zip(scores, (1.0, 1.15), strict=True):
+            score.append(hit * draws.normal(skill, 0.5) + draws.normal(0, 0.3) + draws.normal(size=hit.shape))
+    return hits, *scores
+
+
+def coverage(titles: int, runs: int, occurs: float) -> tuple[float, float]:
+    """The share of intervals that hold the truth: of average precision, and of the difference of two."""
+    hits, one, other = draw_scored(MANY, 0, occurs)
+    asked = np.concatenate(hits)
+    truth, better = (average_precision_score(asked, np.concatenate(scores)) for scores in (one, other))
+    held = np.zeros(2)
+    for seed in range(1, runs + 1):
+        hits, one, other = draw_scored(titles, seed, occurs)
+        draws = draw_counts(titles, 1000, seed)
+        first, second = (macro_statistic(rank_titles(scores, hits)) for scores in (one, other))
+        found = interval(first, draws, bounds=(0, 1)), interval(difference_of(first, second), draws)
+        held += [of.low <= true <= of.high for of, true in zip(found, (truth, better - truth), strict=True)]
+    return float(held[0]) / runs, float(held[1]) / runs
+
+
+def noise(titles: int, runs: int) -> tuple[float, float]:
+    """Of probes of noise: the share of differences of two rows that exclude zero, and of rows that exclude a guess."""
+    apart = np.zeros(2)
+    for seed in range(runs):
+        draws = np.random.default_rng([2, seed])
+        labels = Labels("multiclass", ("a", "b"), [draws.integers(2, size=12) for _ in range(titles)])
+        vectors = [[draws.normal(size=(12, 10)).astype(np.float32) for _ in range(titles)] for _ in range(2)]
+        rows = [FeatureRow("one", vectors[0]), FeatureRow("other", vectors[1], baseline=False)]
+        one, other = probe_rows(rows, labels, [str(number) for number in range(titles)], seed=seed).rows
+        cell, guess = one.cells["ap_macro"], chance(labels)["ap_macro"]
+        apart += [not other.over_best["ap_macro"].includes_zero, not cell.low <= guess <= cell.high]
+    return float(apart[0]) / runs, float(apart[1]) / runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1500, help="of the first part; a fifth of it of the probes")
+    runs = parser.parse_args().runs
+    for occurs in (1.0, 0.3):
+        for titles in (30, 100):
+            what = f"{titles} titles, a class in {occurs:.0%} of them: average precision, difference"
+            say(what, coverage, titles, runs, occurs)
+    say("30 titles of noise, in 5 folds: rows seem to differ, a row seems better than a guess", noise, 30, runs // 5)
+
+
+def say(what: str, measure: Callable[..., tuple[float, float]], *arguments: object) -> None:
+    one, other = measure(*arguments)
+    print(f"{what}: {one:.1%}, {other:.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
