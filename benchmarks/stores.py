@@ -17,12 +17,15 @@ from mediafm_cli.store.schema import Block, Encoding, Shots, Source
 TICKS = 1000
 """Of a second."""
 
+SHOT_S = 4.0
+"""Of a last shot whose end is not known."""
 
-def write_store(folder: Path, title: Title, blocks: tuple[Block, ...]) -> Path:
-    """``<title_id>.h5`` with an encoding for each block of the title's vectors, fused."""
+
+def write_store(folder: Path, title: Title, blocks: tuple[Block, ...], end_s: float | None = None) -> Path:
+    """``<title_id>.h5`` with an encoding for each block of the title's vectors, fused; the title ends at ``end_s``."""
     n = len(title)
     media = hashlib.sha256(title.title_id.encode()).hexdigest()
-    edges_s = np.append(title.start_s, title.start_s[-1] + 4.0)
+    edges_s = np.append(title.start_s, title.start_s[-1] + SHOT_S if end_s is None else end_s)
     ticks, frames = np.round(edges_s * TICKS).astype(np.int64), np.round(edges_s * 24).astype(np.int64)
     shots = Shots(
         edges_s[:-1],
