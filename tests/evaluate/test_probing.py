@@ -61,6 +61,18 @@ def test_it_is_scikit_learns_logistic_regression_at_the_strength_chosen(monkeypa
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_probe_that_is_not_done_when_its_steps_are_spent_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = make_rows(8, 30, noise=1.0, seed=4)
+    done = np.concatenate(score_titles(features[:6], labels[:6], features[6:]))
+    monkeypatch.setattr(probing, "STEPS", 1)
+
+    begun = np.concatenate(score_titles(features[:6], labels[:6], features[6:]))
+
+    assert np.isfinite(begun).all()
+    assert not np.allclose(begun, done, atol=1e-3)
+
+
 def test_a_strength_is_chosen_that_does_well_on_titles_that_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = np.random.default_rng(5)
     labels = [draws.integers(2, size=12) for _ in range(80)]

@@ -7,6 +7,7 @@ float [n] for an order within the title, NaN where a shot has no place in it (``
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
@@ -22,6 +23,9 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
 PENALTIES = (10_000.0, 1000.0, 100.0, 10.0)
 """Of ridge regression: scikit-learn's alpha, the same way round."""
+
+STEPS = 300
+"""Of the solver, at most. They are part of the budget: a probe that is not done by then is taken as it is."""
 
 INNER_FOLDS = 3
 
@@ -171,14 +175,17 @@ def _score_classes(
     features: np.ndarray, labels: np.ndarray, asked: np.ndarray, strengths: Sequence[float], classes: int
 ) -> Iterator[np.ndarray]:
     """Each strength goes on from what the one before has found, which takes fewer steps than starting anew."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+    model = LogisticRegression(max_iter=STEPS, tol=1e-3, warm_start=True)
     for strength in strengths:
         scores = np.zeros((len(asked), classes))
         given = np.unique(labels)
         if len(given) > 1:
-            model.set_params(C=strength).fit(features, labels)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.set_params(C=strength).fit(features, labels)
             scores[:, model.classes_] = model.predict_proba(asked)
         else:
             scores[:, given] = 1
