@@ -9,8 +9,8 @@ in front, positions, a linear layer back. What it does not disclose is chosen he
   as a whole gets the sum of them, so what was there cannot leak.
 - [GLOBAL] of a title without metadata is a learned vector.
 - Blocks are pre-norm, with GELU and four times the width inside, and their linear layers have no biases, as in
-  ModernBERT (Warner et al. 2024): a GPU spends a twentieth of a step on them. The embeddings are not normed, as BERT's
-  are: with it short runs learned less, whatever the optimiser.
+  ModernBERT (Warner et al. 2024): a GPU spends a twentieth of a step on them, and with them short runs learned less
+  (docs/measured.md). So they did with embeddings normed as BERT's are, whatever the optimiser.
 """
 
 from __future__ import annotations
