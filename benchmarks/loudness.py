@@ -10,13 +10,11 @@ video alone tells. Printed are the tables.
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from context import LENGTH, SHAPE, Fusion
-from stores import write_store
+from stores import write_clips, write_store
 from worlds import MODALITIES, WORLDS, SyntheticEncodings, draw_titles
 
 from mediafm_cli.evaluate.ablation.ablate import run_ablation
@@ -42,16 +40,6 @@ def as_encoded(drawn: SyntheticEncodings) -> Title:
     return Title(drawn.title_id, vectors, drawn.present, drawn.start_s, None, drawn.title_id)
 
 
-def write_labels(path: Path, titles: Sequence[SyntheticEncodings]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["title", "start_s", "end_s", "camera"])
-        for title in titles:
-            for start, end, camera in zip(title.start_s, title.end_s, title.camera, strict=True):
-                writer.writerow([title.title_id, repr(float(start)), repr(float(end)), f"camera {camera}"])
-    return path
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("loudness"), metavar="FOLDER")
@@ -64,7 +52,7 @@ def main() -> None:
     drawn = draw_titles(world, arguments.titles, arguments.seed)
     blocks = Fusion().layout(world).blocks
     stores = [write_store(folder / "stores", as_encoded(title), blocks, float(title.end_s[-1])) for title in drawn]
-    labels = write_labels(folder / "clips.csv", drawn[:PROBED])
+    labels = write_clips(folder / "clips.csv", drawn[:PROBED], "camera", "camera")
     settings = TrainConfig(PUBLISHED.objective, **{**LENGTH, "max_steps": arguments.steps}, val_fraction=0.25)
     for normalize in NORMALIZE:
         for store in stores:

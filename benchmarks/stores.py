@@ -1,11 +1,14 @@
-"""Fused stores of vectors that no encoder has made, for what reads them."""
+"""Fused stores of vectors that no encoder has made, and labels of their shots, for what reads them."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from worlds import SyntheticEncodings
 
 from mediafm_cli.model.title import Title
 from mediafm_cli.stages.fuse import fuse_encodings
@@ -64,4 +67,15 @@ def write_store(folder: Path, title: Title, blocks: tuple[Block, ...], end_s: fl
     contents = contents.with_group("fused", fuse_encodings(contents, [block.name for block in blocks]))
     path = folder / f"{title.title_id}.h5"
     update_store(path, lambda _: contents)
+    return path
+
+
+def write_clips(path: Path, titles: Sequence[SyntheticEncodings], task: str, column: str) -> Path:
+    """A clip a shot, labelled in ``column`` by its ``task``: ``scene 3``, ``camera 1``."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["title", "start_s", "end_s", column])
+        for title in titles:
+            for start, end, label in zip(title.start_s, title.end_s, getattr(title, task), strict=True):
+                writer.writerow([title.title_id, repr(float(start)), repr(float(end)), f"{task} {label}"])
     return path

@@ -18,7 +18,7 @@ from mediafm_cli.evaluate.ablation.masked import Scores
 from mediafm_cli.evaluate.ablation.probes import WHOLE, ProbeRecord
 from mediafm_cli.evaluate.ablation.results import describe, records, table, write_results
 from mediafm_cli.evaluate.bootstrap import Interval
-from mediafm_cli.evaluate.probes.results import SHARED
+from mediafm_cli.evaluate.probes.results import SHARED_TRAINING
 
 NAN = float("nan")
 
@@ -196,7 +196,7 @@ def test_probes_are_shown_with_what_they_were_asked() -> None:
     assert "The model was trained on 1 of these 2 titles, without labels." in said(PROBED)
     assert "Left out, since they are too rare or too common to be learned: 'dusk'." in said(PROBED)
     assert "2 titles are few to probe: below 30, intervals are not to be trusted." in said(PROBED)
-    assert SHARED in said(PROBED)
+    assert SHARED_TRAINING in said(PROBED)
     assert "What a task depends on may be another" not in said(PROBED)
     assert "What a task depends on may be another" in said(ABLATION)
 

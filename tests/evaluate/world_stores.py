@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from mediafm_cli.train.loop import pretrain
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
+from stores import write_clips
 from worlds import MODALITIES, WORLDS, Modality, SyntheticEncodings, draw_titles
 
 SMALL = replace(WORLDS["dialogue"], width=12, shots=(12, 20))
@@ -106,13 +106,7 @@ def _write_store(folder: Path, title: SyntheticEncodings, normalize: Normalize, 
 
 def write_labels(path: Path, titles: Sequence[SyntheticEncodings]) -> Path:
     """A clip a shot, labelled by the type of its scene."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["title", "start_s", "end_s", "label"])
-        for title in titles:
-            for start, end, scene in zip(title.start_s, title.end_s, title.scene, strict=True):
-                writer.writerow([title.title_id, repr(float(start)), repr(float(end)), f"scene {scene}"])
-    return path
+    return write_clips(path, titles, "scene", "label")
 
 
 def train(folder: Path, stores: Sequence[Path], max_steps: int, **shape: object) -> Path:

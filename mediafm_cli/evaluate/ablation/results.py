@@ -18,7 +18,7 @@ from mediafm_cli.evaluate.ablation.probes import WHOLE as PROBED
 from mediafm_cli.evaluate.ablation.probes import ProbeRecord
 from mediafm_cli.evaluate.ablation.variants import REFERENCE
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
-from mediafm_cli.evaluate.probes.results import SHARED
+from mediafm_cli.evaluate.probes.results import SHARED_TRAINING
 from mediafm_cli.evaluate.writing import align, between, plain, write_files
 
 SCHEMA = "mediafm.ablation"
@@ -173,7 +173,7 @@ def _probe_legend(probed: ProbeRecord) -> Iterator[str]:
     yield f"Probes: {probed.clips} clips of {len(probed.titles)} titles{classes}, split by title. A guess: {guess}."
     if probed.learned:
         yield f"The model was trained on {probed.learned} of these {len(probed.titles)} titles, without labels."
-    yield SHARED
+    yield SHARED_TRAINING
     if len(probed.titles) < ENOUGH_TITLES:
         yield f"{len(probed.titles)} titles are few to probe: below {ENOUGH_TITLES}, intervals are not to be trusted."
     if probed.left_out:

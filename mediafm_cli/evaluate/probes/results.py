@@ -34,7 +34,7 @@ _MEANINGS: dict[Task, str] = {
     "retrieval": f"AP at 1:{RATIO:g}: average precision where {RATIO:g} clips that are not meant come to one that is.",
 }
 
-SHARED = (
+SHARED_TRAINING = (
     "Probes share what they learned from, which no interval tells: of rows of noise one pair in six seems to differ."
 )
 """16 % of 200 catalogues of noise: ``benchmarks/intervals.py``."""
@@ -77,7 +77,7 @@ def _legend(probed: Probed) -> Iterator[str]:
         yield f"Left out, since they are too rare or too common to be learned: {'; '.join(probed.left_out)}."
     percent = f"{probed.level:.0%}".replace("%", " %")
     yield f"[…]: {percent} intervals of a paired bootstrap over titles."
-    yield SHARED
+    yield SHARED_TRAINING
     if titles < ENOUGH_TITLES:
         yield f"{titles} titles are few: below {ENOUGH_TITLES}, intervals are not to be trusted."
 
