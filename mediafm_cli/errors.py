@@ -98,6 +98,10 @@ class MediaError(MediafmError):
     """A media or subtitle file cannot be read (exit code 1)."""
 
 
+class EndedError(MediaError):
+    """SIGTERM ended the process that read a media file: that file need not be at fault (exit code 1)."""
+
+
 class UnavailableError(MediafmError):
     """What any title would need is not there: weights, a key, a server (exit code 1)."""
 

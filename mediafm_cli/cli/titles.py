@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from mediafm_cli.errors import MediafmError, OthersDoneError, PluginError, UnavailableError
+from mediafm_cli.errors import EndedError, MediafmError, OthersDoneError, PluginError, UnavailableError
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
@@ -68,6 +68,8 @@ def run_over_titles(
 
     def report(numbered: tuple[int, Path], ended: Outcome | MediafmError) -> None:
         _, title = numbered
+        if isinstance(ended, EndedError) and stopped.is_set():
+            return  # a signal to the whole group ended the process of the title along with this one
         if isinstance(ended, MediafmError):
             known = any((ended.why, ended.hint) == (before.why, before.hint) for before in failed.values())
             console.fail(MediafmError(f"{ended.what} As above.") if known and ended.why else ended)

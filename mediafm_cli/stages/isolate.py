@@ -10,10 +10,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mediafm_cli.errors import MediaError
+from mediafm_cli.errors import EndedError, MediaError
 from mediafm_cli.stages.outcome import OnProgress, Outcome
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_SERVER_GONE = 255  # what multiprocessing gives where the server that would tell the exit code was ended as well
+_ENDED = (-signal.SIGTERM, 128 + signal.SIGTERM, _SERVER_GONE)
 _PRELOAD = ["mediafm_cli.stages.segment", "mediafm_cli.segmenters.content"]
 
 
@@ -24,7 +26,8 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
 
     Raises:
         MediafmError: what ``work`` raised.
-        MediaError: the process died.
+        EndedError: the process was ended by SIGTERM.
+        MediaError: the process died of something else.
     """
     context: Any = multiprocessing.get_context(_METHOD)
     context.set_forkserver_preload(_PRELOAD)
@@ -38,7 +41,8 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
                 kind, value = ours.recv()
             except EOFError as error:
                 process.join()
-                raise MediaError(
+                ended = EndedError if process.exitcode in _ENDED else MediaError
+                raise ended(
                     f"The process that read {arguments[0]} died.",
                     _cause(process.exitcode),
                     "Play the film to see whether it is whole. With less memory: fewer --jobs, or no --keep-frames.",
@@ -51,6 +55,7 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
                 raise value
     finally:
         process.terminate()
+        _wait_for_end(ours)
         process.join()
         ours.close()
 
@@ -59,6 +64,15 @@ def stop_isolated() -> None:
     """End every process that ``run_isolated`` waits for."""
     for process in multiprocessing.active_children():
         process.terminate()
+
+
+def _wait_for_end(ours: Connection) -> None:
+    """Until the process has tidied up and let go of its end; to join it is not to wait where its server is gone."""
+    try:
+        while True:
+            ours.recv_bytes()
+    except (EOFError, OSError):
+        return
 
 
 def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:

@@ -155,6 +155,29 @@ def test_what_was_finished_out_of_order_is_told_and_counted_after_ctrl_c(slow: l
     assert err.endswith("Interrupted. 1 of 3 titles are done (segment); run the same command again to go on.\n")
 
 
+def test_a_process_that_ends_before_its_parent_hears_of_the_signal_is_no_failure(
+    slow: list[object], tmp_path: Path
+) -> None:
+    process = start(*slow, "--jobs", 3)
+    wait_for(tmp_path / "stores" / "title_002.h5", process)
+    [second] = [pid for pid in Path("/proc").glob("[0-9]*") if _reads(pid, "title_001.mp4")]
+    os.kill(int(second.name), signal.SIGTERM)
+    time.sleep(2)  # until the parent has heard of it
+
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+
+    assert err.splitlines()[-1].startswith("Interrupted. 1 of 3 titles are done (segment)")
+    assert "died" not in err
+
+
+def _reads(process: Path, name: str) -> bool:
+    try:
+        return any(link.resolve().name == name for link in (process / "fd").iterdir())
+    except OSError:
+        return False
+
+
 def test_processes_whose_parent_was_killed_end_in_silence(slow: list[object], tmp_path: Path) -> None:
     process = start(*slow, "--jobs", 2)
     wait_for(tmp_path / "started", process)

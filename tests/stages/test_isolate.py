@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from mediafm_cli.errors import MediaError, StaleError
+from mediafm_cli.errors import EndedError, MediaError, StaleError
 from mediafm_cli.stages.isolate import run_isolated, stop_isolated
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
 
@@ -30,6 +31,7 @@ def work(title: Path, *, how: str, progress: OnProgress) -> Outcome:
             progress(Progress(2, 2, "s"))
             time.sleep(60)
         finally:
+            time.sleep(0.3)
             title.unlink()
     if how == "kill":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -86,7 +88,7 @@ def test_what_is_under_way_can_be_stopped_and_tidies_up(tmp_path: Path) -> None:
     def run() -> None:
         try:
             run_isolated(work, tmp_path / "half", how="tidy", progress=watch)
-        except MediaError as error:
+        except EndedError as error:
             caught.append(error)
 
     thread = threading.Thread(target=run)
@@ -98,4 +100,17 @@ def test_what_is_under_way_can_be_stopped_and_tidies_up(tmp_path: Path) -> None:
     thread.join(30)
     assert not thread.is_alive()
     assert "ended with exit code 143" in str(caught[0])
+    assert not (tmp_path / "half").exists()
+
+
+def test_a_process_tidies_up_before_its_parent_goes_on_even_where_their_server_was_ended(tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 2:
+            os.kill(forkserver._forkserver._forkserver_pid, signal.SIGTERM)  # type: ignore[attr-defined]
+            time.sleep(0.2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_isolated(work, tmp_path / "half", how="tidy", progress=interrupt)
+
     assert not (tmp_path / "half").exists()
