@@ -4,7 +4,7 @@
 
 Average precision of two scores that are about as good, and the paired difference of the two, over titles that differ in
 how well they are scored; classes occur in every title, or each in three of ten. And probes of vectors in which there is
-nothing: how often two rows seem to differ, and how often one seems better than a guess.
+nothing: how often two rows seem to differ, and how often one seems better or worse than a guess.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main() -> None:
         for titles in (30, 100):
             what = f"{titles} titles, a class in {occurs:.0%} of them: average precision, difference"
             say(what, coverage, titles, runs, occurs)
-    say("30 titles of noise, in 5 folds: rows seem to differ, a row seems better than a guess", noise, 30, runs // 5)
+    say("30 titles of noise, in 5 folds: two rows seem to differ, one is no guess", noise, 30, runs // 5)
 
 
 def say(what: str, measure: Callable[..., tuple[float, float]], *arguments: object) -> None:

@@ -35,9 +35,9 @@ _MEANINGS: dict[Task, str] = {
 }
 
 SHARED_TRAINING = (
-    "Probes share what they learned from, which no interval tells: of rows of noise one pair in six seems to differ."
+    "Probes share what they learned from, which no interval tells: of rows of noise one pair in eight seems to differ."
 )
-"""16 % of 200 catalogues of noise: ``benchmarks/intervals.py``."""
+"""13 % of 200 catalogues of noise: ``benchmarks/intervals.py``."""
 
 
 def table(probed: Probed) -> str:
