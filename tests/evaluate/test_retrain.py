@@ -232,6 +232,19 @@ def test_each_variant_is_compared_with_the_reference_of_the_same_seeds(retrained
     assert len(adamw.seeds) == 2
 
 
+def test_each_variant_is_held_against_the_baseline_that_does_best_on_the_modalities_it_could_learn(
+    retrained: tuple[Ablation, list[Run]],
+) -> None:
+    ablation = retrained[0]
+    baselines = [row for row in ablation.rows if row.kind == "baseline"]
+
+    for name, modalities in {"reference": ("video", "audio", "text"), "without-text": ("video", "audio")}.items():
+        row = next(row for row in ablation.retrained if row.name == name)
+        best = max(np.mean([one.scores.by_modality[name] for name in modalities]) for one in baselines)
+        assert row.over_best["mean cosine"].value == pytest.approx(row.cells["mean cosine"].value - best)
+        assert set(row.over_best) == set(row.cells)
+
+
 def test_without_a_modality_the_others_are_compared_and_it_is_missed_or_not(
     retrained: tuple[Ablation, list[Run]],
 ) -> None:

@@ -164,8 +164,9 @@ def run_ablation(
     retrained: list[Row] = []
     again: list[Asked] = []
     if retraining:
+        baselines = [tallies[plan.predictor.name] for plan in planned if plan.kind == "baseline"]
         best_measures = {measure: tallies[owner].measures[measure] for measure, owner in best.items()}
-        bench = Bench(config, catalogue, folds, draws, LEVEL, best_measures)
+        bench = Bench(config, catalogue, folds, draws, LEVEL, baselines, best_measures)
         runs: dict[str, list[Mapping[str, Statistic]]] = {}
 
         def trained(run: Run) -> None:

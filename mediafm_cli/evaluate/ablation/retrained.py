@@ -16,7 +16,7 @@ from mediafm_cli.evaluate.ablation.masked import Fold, Tallies, Tally, average, 
 from mediafm_cli.evaluate.ablation.predictors import model_predictor
 from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, learned_titles, swapped_titles, train_variant
 from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant
-from mediafm_cli.evaluate.bootstrap import difference_of, interval
+from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, interval
 from mediafm_cli.model.folder import FolderConfig
 from mediafm_cli.model.title import Layout, Title
 from mediafm_cli.train.catalogue import Catalogue
@@ -33,7 +33,7 @@ class Bench:
 
     Attributes:
         folds: of the measured titles. ``draws``, ``level``: of the bootstrap over these titles.
-        best: by measure, the best baseline of the given model's table.
+        baselines: of the given model's table. ``best``: of them, by measure, the best.
     """
 
     config: FolderConfig
@@ -41,7 +41,14 @@ class Bench:
     folds: Sequence[Fold]
     draws: np.ndarray
     level: float
+    baselines: Sequence[Tallies]
     best: dict[str, Tally]
+
+    def best_mean_cosine(self, among: Sequence[str]) -> Statistic:
+        """Of the baseline that does best on these modalities."""
+        once = np.ones((1, self.draws.shape[1]))
+        statistics = (mean_cosine(one, among) for one in self.baselines)
+        return max(statistics, key=lambda statistic: float(statistic(once)[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +145,17 @@ def _row(found: _Measured, reference: _Measured, bench: Bench) -> Row:
                 -float(cosine_lost(before, after, found.among)(np.ones((1, bench.draws.shape[1])))[0])
                 for before, after in zip(reference.runs, found.runs, strict=True)
             )
-    comparable = {} if found.variant.intervention or found.variant.stores else found.tallies.measures
+    over_best: Intervals = {}
+    if not found.variant.stores:
+        gained = difference_of(bench.best_mean_cosine(found.among), mean)
+        over_best = {MEAN_COSINE: interval(gained, bench.draws, bench.level)}
+        over_best |= differences(bench.best, found.measures, bench.draws, bench.level)
     return Row(
         found.variant.name,
         "retrained",
         cells=cells,
         energy=found.energy,
-        over_best=differences(bench.best, comparable, bench.draws, bench.level),
+        over_best=over_best,
         changed_from="" if is_reference else REFERENCE,
         change=change,
         seeds=seeds,
