@@ -15,7 +15,7 @@ from mediafm_cli.stages.fuse import fuse_encodings
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.freshness import parts_sha256
 from mediafm_cli.store.read import Contents
-from mediafm_cli.store.schema import Block, Encoding, Shots, Source
+from mediafm_cli.store.schema import METADATA, Block, Encoding, Shots, Source
 
 TICKS = 1000
 """Of a second."""
@@ -25,7 +25,11 @@ SHOT_S = 4.0
 
 
 def write_store(folder: Path, title: Title, blocks: tuple[Block, ...], end_s: float | None = None) -> Path:
-    """``<title_id>.h5`` with an encoding for each block of the title's vectors, fused; the title ends at ``end_s``."""
+    """``<title_id>.h5``: an encoding for each block of the title's vectors, fused, and one of what is known of it.
+
+    Args:
+        end_s: of the title.
+    """
     n = len(title)
     media = hashlib.sha256(title.title_id.encode()).hexdigest()
     edges_s = np.append(title.start_s, title.start_s[-1] + SHOT_S if end_s is None else end_s)
@@ -51,23 +55,33 @@ def write_store(folder: Path, title: Title, blocks: tuple[Block, ...], end_s: fl
     source = Source("film.mp4", "film.mp4", 1, media, float(edges_s[-1]), [], {})
     contents = Contents(title.title_id, {"source": source, "shots": shots})
     for column, block in enumerate(blocks):
-        encoding = Encoding(
-            np.ascontiguousarray(title.vectors[:, block.start : block.stop]),
-            title.present[:, column],
-            np.ones(n, bool),
-            modality=block.name,
-            encoder=block.encoder,
-            options={},
-            fingerprint={"version": block.fingerprint},
-            complete=True,
-            versions={},
-            made_from=parts_sha256(contents, ["shots/timing"]),
-        )
+        vectors = np.ascontiguousarray(title.vectors[:, block.start : block.stop])
+        encoding = _encoding(contents, block.name, vectors, title.present[:, column], "shots/timing", block)
         contents = contents.with_group(f"encodings/{block.name}", encoding)
+    if title.metadata is not None:
+        known = _encoding(contents, METADATA, title.metadata[None], np.ones(1, bool), "source/metadata", blocks[-1])
+        contents = contents.with_group(f"encodings/{METADATA}", known)
     contents = contents.with_group("fused", fuse_encodings(contents, [block.name for block in blocks]))
     path = folder / f"{title.title_id}.h5"
     update_store(path, lambda _: contents)
     return path
+
+
+def _encoding(
+    contents: Contents, modality: str, vectors: np.ndarray, present: np.ndarray, part: str, made_by: Block
+) -> Encoding:
+    return Encoding(
+        vectors,
+        present,
+        np.ones(len(vectors), bool),
+        modality=modality,
+        encoder=made_by.encoder,
+        options={},
+        fingerprint={"version": made_by.fingerprint},
+        complete=True,
+        versions={},
+        made_from=parts_sha256(contents, [part]),
+    )
 
 
 def write_clips(path: Path, titles: Sequence[SyntheticEncodings], task: str, column: str) -> Path:

@@ -28,6 +28,8 @@ SCENES = 12
 CAMERAS = 4
 OBJECTS = 6
 RECALL_SHOTS = 25
+METADATA_NOISE = 0.5
+"""Its expected length, beside a genre's of 1."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class World:
         payoff: probability that a call shows the object again, unless the title ends sooner; the others are reminders,
             which ``recall`` asks about.
         shots: fewest and most shots of a title.
+        genres: 0, or how many genres titles have. Then the types of a title's scenes are its genre's alone, which share
+            out the types among them, and what is known of the title says which genre it is.
         shot_s: mean seconds of a shot (log-normal). ``shot_spread``: standard deviation of their logarithm.
         width: numbers in a vector, of each modality.
     """
@@ -92,6 +96,7 @@ class World:
     cue: float = 0.6
     payoff: float = 0.4
     shots: tuple[int, int] = (40, 160)
+    genres: int = 0
     shot_s: float = 4.0
     shot_spread: float = 0.6
     width: int = 64
@@ -101,6 +106,8 @@ class World:
             raise ValueError("camera is a part of video alone, and ambience of audio alone")
         if self.drift and self.crosscut:
             raise ValueError("a drifting world is not cross-cut: set crosscut=0")
+        if self.drift and self.genres:
+            raise ValueError("a drifting world comes through all types of scenes: it has no genres")
 
     @property
     def looks(self) -> tuple[Look, Look, Look]:
@@ -120,6 +127,10 @@ class World:
         scene[chosen] = self.looks[chosen].noise * (evidence / shares[chosen]) ** 0.5
         video, audio, text = (replace(look, scene=length) for look, length in zip(self.looks, scene, strict=True))
         return replace(self, name=f"{self.name}-{modality}", video=video, audio=audio, text=text, object_in=modality)
+
+    def with_genres(self, genres: int = 4) -> World:
+        """The same, of titles that are known to be of one genre each."""
+        return replace(self, name=f"{self.name}-genres", genres=genres)
 
     def long(self) -> World:
         """The same in titles of a film's length, which no window of 512 shots holds."""
@@ -201,6 +212,7 @@ class SyntheticEncodings:
         recall: int [n], which object is back, 0 to 5, on shots that only say that it is; -1 elsewhere. It was last
             shown at least ``RECALL_SHOTS`` before, and nothing shows it again sooner than as many after.
         hidden: what the labels and vectors were drawn from; never an input of a model.
+        metadata: float32 [width], of length 1, what is known of the title: its genre, and noise; None without genres.
     """
 
     title_id: str
@@ -214,6 +226,7 @@ class SyntheticEncodings:
     camera: np.ndarray
     recall: np.ndarray
     hidden: Hidden
+    metadata: np.ndarray | None = None
 
     @property
     def flat(self) -> np.ndarray:
@@ -270,11 +283,15 @@ def draw_titles(world: World, count: int, seed: int, first: int = 0) -> list[Syn
 
 def _draw_title(world: World, parts: Sequence[Parts], seed: int, number: int) -> SyntheticEncodings:
     draws = np.random.default_rng([seed, 1, number])
+    types, metadata = np.arange(SCENES), None
+    if world.genres:
+        genre = int(draws.integers(world.genres))
+        types, metadata = np.array_split(types, world.genres)[genre], _draw_metadata(world, seed, genre, draws)
     n = int(draws.integers(*world.shots, endpoint=True))
     present = np.ones((n, 3), bool)
     present[:, 2] = draws.random(n) >= world.text_missing
     camera = draws.integers(CAMERAS, size=n)
-    part, position = _draw_drift(world, n, draws) if world.drift else _draw_threads(world, n, draws)
+    part, position = _draw_drift(world, n, draws) if world.drift else _draw_threads(world, n, types, draws)
     who = _draw_who(world, part, draws)
     ambience = draws.integers(world.ambiences, size=part.max() + 1)[part]
     shown, called, recall, source = _draw_object(world, present[:, MODALITIES.index(world.object_in)], draws)
@@ -298,6 +315,7 @@ def _draw_title(world: World, parts: Sequence[Parts], seed: int, number: int) ->
         camera=camera,
         recall=recall,
         hidden=hidden,
+        metadata=metadata,
     )
 
 
@@ -306,8 +324,14 @@ def object_part(parts: Parts, hidden: Hidden) -> np.ndarray:
     return np.where(hidden.shown[:, None] >= 0, parts.object[hidden.shown], 0.0) + hidden.called[:, None] * parts.cue
 
 
-def _draw_threads(world: World, n: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The scene of each shot, and its type as a position on the ring."""
+def _draw_metadata(world: World, seed: int, genre: int, draws: np.random.Generator) -> np.ndarray:
+    genres = unit_rows(np.random.default_rng([seed, 2]).standard_normal((world.genres, world.width)))
+    known = genres[genre] + draws.standard_normal(world.width) * METADATA_NOISE / world.width**0.5
+    return unit_rows(known[None])[0].astype(np.float32)
+
+
+def _draw_threads(world: World, n: int, types: np.ndarray, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The scene of each shot, and its type, one of ``types``, as a position on the ring."""
     part = np.zeros(n, int)
     scenes: list[int] = []
     on = drawn = 0
@@ -319,7 +343,7 @@ def _draw_threads(world: World, n: int, draws: np.random.Generator) -> tuple[np.
         elif len(scenes) == 2 and draws.random() < world.switch:
             on = 1 - on
         part[shot] = scenes[on]
-    return part, draws.integers(SCENES, size=drawn)[part].astype(float)
+    return part, types[draws.integers(len(types), size=drawn)][part].astype(float)
 
 
 def _draw_drift(world: World, n: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -165,6 +165,26 @@ def test_a_long_title_is_longer_than_a_window(world: World) -> None:
     assert len(draw_titles(world.long(), 1, seed=1)[0].scene) > 512
 
 
+def test_a_genre_has_types_of_its_own_and_is_what_is_known_of_a_title() -> None:
+    titles = draw_titles(WORLDS["interleaved"].with_genres(4), 120, seed=5)
+    types = [{int(scene) // 3 for scene in title.scene} for title in titles]
+
+    assert {len(of_title) for of_title in types} == {1}
+    genre = [np.full(1, of_title.pop()) for of_title in types]
+    known = [title.metadata[None] for title in titles]
+    assert probe(known[:80], genre[:80], known[80:], genre[80:]) > 0.99
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate(known), axis=1), 1, rtol=1e-6)
+
+
+def test_without_genres_nothing_is_known_of_a_title(titles: list[SyntheticEncodings]) -> None:
+    assert {title.metadata for title in titles} == {None}
+
+
+def test_a_drifting_world_has_no_genres() -> None:
+    with pytest.raises(ValueError, match="it has no genres"):
+        WORLDS["drifting"].with_genres()
+
+
 def test_parts_that_a_modality_does_not_have_are_refused() -> None:
     world = WORLDS["interleaved"]
     with pytest.raises(ValueError, match="camera is a part of video alone"):
