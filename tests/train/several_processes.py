@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from mediafm_cli.errors import MediafmError
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.msm import MEDIAFM
 from mediafm_cli.model.title import Title
+from mediafm_cli.model.transformer import EncoderBlock
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import Shard, join_world
 from mediafm_cli.train.loop import ON_CPU, Result, pretrain
@@ -45,6 +48,7 @@ class Run:
     settings: TrainConfig
     shard: Shard = "none"
     model: ModelConfig = MODEL
+    compile: bool = False
 
 
 RUNS = {
@@ -54,6 +58,7 @@ RUNS = {
         replace(ADAMW, accumulate=3, ema=0.8),
         model=replace(MODEL, position="time", missing="masked", projection="per-modality"),
     ),
+    "adamw-compiled": Run(ADAMW, compile=True),
     "muon": Run(replace(MUON, accumulate=2)),
     "full-adamw": Run(replace(ADAMW, accumulate=2, ema=0.8), "full"),
     "full-adamw-published": Run(replace(ADAMW, objective=MEDIAFM), "full", PUBLISHED),
@@ -73,7 +78,12 @@ class Interrupted(Exception):  # noqa: N818 - it stands for no error
 
 
 def train(folder: Path, run: Run, titles: Sequence[Title] = TITLES, **arguments: Any) -> Result:
-    return pretrain(titles, run.model, run.settings, folder, engine=replace(ON_CPU, shard=run.shard), **arguments)
+    engine = replace(ON_CPU, shard=run.shard, compile=run.compile)
+    with (
+        mock.patch.multiple(torch, compile=partial(torch.compile, backend="eager")),
+        mock.patch.multiple(EncoderBlock, compile=partialmethod(EncoderBlock.compile, backend="eager")),
+    ):  # what is compiled for is of no concern here, and needs no compiler
+        return pretrain(titles, run.model, run.settings, folder, engine=engine, **arguments)
 
 
 def stop_at(step: int) -> Any:
