@@ -15,10 +15,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 from context import LENGTH, SHAPE, Fusion
-from stores import write_clips, write_store
-from worlds import MODALITIES, WORLDS, SyntheticEncodings, draw_titles
+from stores import as_encoded, write_clips, write_store
+from worlds import WORLDS, draw_titles
 
 from mediafm_cli.evaluate.ablation.ablate import Retraining, run_ablation
 from mediafm_cli.evaluate.ablation.probes import Question
@@ -26,7 +25,6 @@ from mediafm_cli.evaluate.ablation.results import table, write_results
 from mediafm_cli.evaluate.ablation.retrain import RunSettings
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.fusion import NORMALIZE
-from mediafm_cli.model.title import Title
 from mediafm_cli.stages.fuse import fuse_title
 from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import RECIPES, TrainConfig, find_recipe
@@ -34,13 +32,6 @@ from mediafm_cli.train.loop import pretrain
 
 PROBED = 60
 """Titles whose shots are labelled, at most."""
-
-
-def as_encoded(drawn: SyntheticEncodings, loud: str, factor: float) -> Title:
-    """The title's encodings side by side, that of ``loud`` so many times as long."""
-    parts = [getattr(drawn, name) * (factor if name == loud else 1.0) for name in MODALITIES]
-    vectors = np.concatenate(parts, axis=1).astype(np.float32)
-    return Title(drawn.title_id, vectors, drawn.present, drawn.start_s, drawn.metadata, drawn.title_id)
 
 
 def main() -> None:

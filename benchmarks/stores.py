@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from worlds import SyntheticEncodings
+from worlds import MODALITIES, SyntheticEncodings
 
 from mediafm_cli.model.title import Title
 from mediafm_cli.stages.fuse import fuse_encodings
@@ -22,6 +22,13 @@ TICKS = 1000
 
 SHOT_S = 4.0
 """Of a last shot whose end is not known."""
+
+
+def as_encoded(drawn: SyntheticEncodings, loud: str = "", factor: float = 1.0) -> Title:
+    """The title's encodings side by side, that of ``loud`` so many times as long."""
+    parts = [getattr(drawn, name) * (factor if name == loud else 1.0) for name in MODALITIES]
+    vectors = np.concatenate(parts, axis=1).astype(np.float32)
+    return Title(drawn.title_id, vectors, drawn.present, drawn.start_s, drawn.metadata, drawn.title_id)
 
 
 def write_store(folder: Path, title: Title, blocks: tuple[Block, ...], end_s: float | None = None) -> Path:

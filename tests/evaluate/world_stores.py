@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from small_contents import small_contents
-
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.fusion import Normalize
-from mediafm_cli.stages.fuse import fuse_encodings
-from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import parts_sha256
-from mediafm_cli.store.schema import Encoding
+from mediafm_cli.stages.fuse import fuse_title
+from mediafm_cli.store.schema import Block
 from mediafm_cli.train.catalogue import open_catalogue
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.loop import pretrain
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from stores import write_clips
+from stores import as_encoded, write_clips, write_store
 from worlds import MODALITIES, WORLDS, Modality, SyntheticEncodings, draw_titles
 
 SMALL = replace(WORLDS["dialogue"], width=12, shots=(12, 20))
@@ -67,41 +61,15 @@ def write_stores(
 ) -> list[Path]:
     """One fused store a title; ``revision``: of the encoders that are said to have made it."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [_write_store(folder, title, normalize, revision) for title in titles]
-
-
-def _write_store(folder: Path, title: SyntheticEncodings, normalize: Normalize, revision: str) -> Path:
-    n = len(title.start_s)
-    contents = small_contents(n, title.title_id).without({"embeddings/model", "fused", "boundaries", "cues"})
-    contents = contents.without({"encodings/video", "encodings/text"})
-    media = hashlib.sha256(title.title_id.encode()).hexdigest()
-    contents = contents.with_group("source", replace(contents.groups["source"], fingerprint=media))
-    shots = replace(
-        contents.groups["shots"],
-        made_from={"source/media": media},
-        start_s=title.start_s,
-        end_s=title.end_s,
-        text=np.where(title.present[:, 2], "words", "").astype(object),
+    width = titles[0].video.shape[1]
+    blocks = tuple(
+        Block(name, at * width, (at + 1) * width, f"{name}.test", revision) for at, name in enumerate(MODALITIES)
     )
-    contents = contents.with_group("shots", shots)
-    for column, modality in enumerate(MODALITIES):
-        encoding = Encoding(
-            getattr(title, modality),
-            title.present[:, column],
-            np.ones(n, bool),
-            modality=modality,
-            encoder=f"{modality}.test",
-            options={},
-            fingerprint={"version": revision},
-            complete=True,
-            versions={"numpy": "2"},
-            made_from=parts_sha256(contents, ["shots/text" if modality == "text" else "shots/timing"]),
-        )
-        contents = contents.with_group(f"encodings/{modality}", encoding)
-    contents = contents.with_group("fused", fuse_encodings(contents, list(MODALITIES), normalize))
-    path = folder / f"{title.title_id}.h5"
-    update_store(path, lambda _: contents)
-    return path
+    stores = [write_store(folder, as_encoded(title), blocks, float(title.end_s[-1])) for title in titles]
+    if normalize != "none":
+        for store in stores:
+            fuse_title(store, normalize=normalize, overwrite=True)
+    return stores
 
 
 def write_labels(path: Path, titles: Sequence[SyntheticEncodings]) -> Path:
