@@ -1,7 +1,8 @@
 """The whole table of ``mediafm ablate``, of synthetic titles of which it is known what they were built to depend on.
 
-    python benchmarks/ablation.py --world dialogue -o ablation/
-    python benchmarks/ablation.py --world interleaved --genres       # [GLOBAL] knows the genre of each title
+    python benchmarks/ablation.py --world dialogue -o ablation/   # a quarter of an hour on two cores
+    python benchmarks/ablation.py --world dialogue --depends-on audio
+    python benchmarks/ablation.py --world interleaved --genres    # [GLOBAL] knows the genre of each title
     python benchmarks/ablation.py --retrain mask=0 --retrain mask=0.5
     python benchmarks/ablation.py --recipe mediafm --task camera --loud audio=10 --normalize none
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from context import LENGTH, SHAPE, Fusion
 from stores import as_encoded, write_clips, write_store
-from worlds import WORLDS, draw_titles
+from worlds import MODALITIES, WORLDS, draw_titles
 
 from mediafm_cli.evaluate.ablation.ablate import Retraining, run_ablation
 from mediafm_cli.evaluate.ablation.probes import Question
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("ablation"), metavar="FOLDER")
     parser.add_argument("--world", choices=WORLDS, default="dialogue")
+    parser.add_argument("--depends-on", choices=MODALITIES, help="show the scene in this modality alone")
     parser.add_argument("--genres", action="store_true", help="titles have genres, and metadata that tells them")
     parser.add_argument("--task", choices=("scene", "camera"), default="scene")
     parser.add_argument("--recipe", choices=RECIPES, default="modality-wise")
@@ -48,8 +50,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--retrain", action="append", default=[], metavar="VARIANT", help="of ablate --retrain")
     arguments = parser.parse_args()
-    world = WORLDS[arguments.world].with_genres() if arguments.genres else WORLDS[arguments.world]
+    world = WORLDS[arguments.world]
+    world = world.depending_on(arguments.depends_on) if arguments.depends_on else world
+    world = world.with_genres() if arguments.genres else world
     folder, model = arguments.output, arguments.output / "model"
+    if folder.exists():
+        parser.error(f"{folder} is there already: name another folder with -o")
     (folder / "stores").mkdir(parents=True)
     loud, _, factor = arguments.loud.partition("=")
     drawn = draw_titles(world, arguments.titles, arguments.seed)

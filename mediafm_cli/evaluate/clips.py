@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import math
 from collections import defaultdict
@@ -20,7 +21,7 @@ COLUMNS = ("title", "start_s", "end_s")
 VECTORS = ("in_context", "isolated", "flat")
 
 SLACK_S = 0.05
-"""How far a clip may reach past the end of its title, since the times of lists are rounded."""
+"""How far a clip may reach past either end of its title, since the times of lists are rounded."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def read_clips(path: Path) -> list[Clip]:
     _require_columns(path, columns)
     clips = [_read_clip(path, line, dict(zip(columns, values, strict=True))) for line, values in rows]
     if not clips:
-        raise UsageError(f"{path} lists no clip.", f"Its columns are {', '.join(columns)}.")
+        hint = f"Add a line for each clip: {','.join(columns)}"
+        raise UsageError(f"{path} lists no clip.", "There is nothing below the first line.", hint)
     return clips
 
 
@@ -96,17 +98,22 @@ def find_clips(clips: Sequence[Clip], titles: Mapping[str, Path], source: Path) 
         if not named:
             none = f"None of the {len(titles)} stores has" if len(titles) > 1 else "The store does not have"
             why = f"{none} this id or name."
-            raise _fault(source, clip.line, f"there is no title {clip.title!r}", why)
+            close = difflib.get_close_matches(clip.title, owners, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else "Name the title's store too, or remove the line."
+            raise _fault(source, clip.line, f"there is no title {clip.title!r}", why, hint)
         if len(named) > 1:
-            raise _fault(source, clip.line, f"{clip.title!r} can be {' or '.join(map(str, named))}")
+            what = f"{clip.title!r} can be {' or '.join(map(str, named))}"
+            raise _fault(source, clip.line, what, hint="Name its title id, or leave one of the stores out.")
         found[named[0]].append(number)
     for path, numbers in found.items():
         with open_store(path) as store:
             start_s, end_s = float(store.shots.start_s[0]), float(store.shots.end_s[-1])
         for clip in (clips[number] for number in numbers):
-            if clip.start_s < start_s or clip.start_s >= end_s or clip.end_s > end_s + SLACK_S:
+            reaches_out = clip.start_s < start_s - SLACK_S or clip.end_s > end_s + SLACK_S
+            if reaches_out or clip.start_s >= end_s or clip.end_s <= start_s:
                 what = f"the clip from {clip.start_s} s to {clip.end_s} s is outside {clip.title!r}"
-                raise _fault(source, clip.line, what, f"The title goes from {start_s:.3f} s to {end_s:.3f} s.")
+                why = f"The title goes from {start_s:.3f} s to {end_s:.3f} s."
+                raise _fault(source, clip.line, what, why, "Mend the times of that line, or remove it.")
     return dict(found)
 
 
@@ -166,7 +173,9 @@ def _require_columns(path: Path, columns: Sequence[str]) -> None:
     for name in COLUMNS:
         if name not in columns:
             why = f"The first line names {', '.join(columns) or 'none'}."
-            raise UsageError(f"{path} has no column {name}.", why, f"Begin it with: {','.join(COLUMNS)}")
+            others = [mark for mark in ";\t" if mark in "".join(columns)]
+            commas = "Save it with commas between the values, and begin it" if others else "Begin it"
+            raise UsageError(f"{path} has no column {name}.", why, f"{commas} with: {','.join(COLUMNS)}")
     for name in columns:
         if columns.count(name) > 1:
             raise UsageError(f"{path} has {columns.count(name)} columns called {name!r}.", hint="Rename one of them.")
@@ -191,5 +200,5 @@ def _read_clip(path: Path, line: int, values: Mapping[str, str]) -> Clip:
     return Clip(line, values["title"].strip(), start_s, end_s, more)
 
 
-def _fault(path: Path, line: int, what: str, why: str = "") -> UsageError:
-    return UsageError(f"{path}, line {line}: {what}.", why)
+def _fault(path: Path, line: int, what: str, why: str = "", hint: str = "") -> UsageError:
+    return UsageError(f"{path}, line {line}: {what}.", why, hint)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mediafm_cli.errors import UsageError
+from mediafm_cli.errors import UsageError, command
 from mediafm_cli.evaluate.ablation.results import RETRAINED, SCHEMA
 
 RESULTS = "results.json"
@@ -58,10 +58,11 @@ class BarChart:
 
 @dataclass(frozen=True)
 class AblationSummary:
-    """The charts, and what they were measured on in a sentence."""
+    """The charts, what they were measured on in a sentence, and the model's fingerprint, empty where it is not told."""
 
     charts: tuple[BarChart, ...]
     measured_on: str
+    model: str
 
 
 def read_ablation(folder: Path) -> AblationSummary:
@@ -83,10 +84,20 @@ def read_ablation(folder: Path) -> AblationSummary:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise UsageError(f"{path} is not of mediafm ablate.", hint=hint)
     try:
-        return AblationSummary(tuple(_charts(record)), _measured_on(record))
+        return AblationSummary(tuple(_charts(record)), _measured_on(record), str(record.get("model", "")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{type(error).__name__}: {error}."
         raise UsageError(f"{path} is not as mediafm ablate writes it.", why, hint) from error
+
+
+def require_of_model(summary: AblationSummary, folder: Path | None, model: Path) -> None:
+    """Raise a UsageError where the ablation in ``folder`` is not of the model in the folder ``model``."""
+    from mediafm_cli.model.folder import model_fingerprint
+
+    if summary.model not in ("", model_fingerprint(model)):
+        why = f"Its model is {summary.model[:12]}, and that of the page {model_fingerprint(model)[:12]}."
+        again = command("mediafm", "ablate", "STORES", "--model", model, "-o", "FOLDER")
+        raise UsageError(f"{folder} is the ablation of another model.", why, f"Make one of this model with: {again}")
 
 
 def _charts(record: Mapping[str, Any]) -> Iterator[BarChart]:

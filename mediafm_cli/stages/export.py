@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mediafm_cli.errors import StoreError, UsageError
 from mediafm_cli.stages.columns import CUES, SHOTS, TABLES, TITLES, Column, attributes_of, columns_of
-from mediafm_cli.stages.spaces import OneSpace, Vectors
+from mediafm_cli.stages.spaces import OneSpace, Vectors, require_fresh_vectors
 from mediafm_cli.stages.tables import Form, Rows, require_form, table_files, write_table, write_tables
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import FORMAT, FORMAT_VERSION, KINDS, Group, Shots, kind_at
@@ -75,14 +75,15 @@ def export_stores(paths: Sequence[Path], folder: Path, form: Form, what: What = 
     One title is in memory at a time. Where a title lacks a group that another one has, its rows are zero or empty.
 
     Args:
-        what: the vectors to write. Of ``all`` alone, the stores can be made again.
+        what: the vectors to write. Of ``all`` alone, the stores can be made again, what is stale in them included.
 
     Returns:
         The files, as ``write_tables`` names them.
 
     Raises:
         StoreError: a store is not valid, or has no shots, or none of them has such vectors.
-        StaleError: two stores have vectors that cannot be compared, which would be one matrix.
+        StaleError: two stores have vectors that cannot be compared, which would be one matrix; or the vectors that were
+            asked for are stale.
         UsageError: two stores share an id or a name, the folder holds another export, or Parquet cannot be written.
         MediafmError: the folder cannot be written, or the disk is full.
     """
@@ -123,6 +124,8 @@ def _plan(paths: Sequence[Path], what: What) -> dict[Column, tuple[int, ...]]:
                 group = store.mapped(place, kind.group)
                 if isinstance(group, Vectors):
                     spaces.setdefault(place, OneSpace(place)).admit(path, group)
+                    if what != "all":
+                        require_fresh_vectors(store, place, group)
                 shapes.update({column: column.rows(group).shape[1:] for column in columns_of(place)})
     if what not in ("all", "shots") and not any(place.split("/")[0] == what for place in spaces):
         why = f"None of the {len(paths)} stores has them." if len(paths) > 1 else f"{paths[0]} has none."

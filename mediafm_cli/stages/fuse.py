@@ -11,7 +11,14 @@ from mediafm_cli.errors import StaleError, StoreError, UsageError, command
 from mediafm_cli.model.fusion import MISSING, NORMALIZE, Normalize, fuse_shots
 from mediafm_cli.stages.outcome import Outcome
 from mediafm_cli.store.commit import update_store
-from mediafm_cli.store.freshness import encode_command, encoder_sha256, parts_sha256, require_fresh, stale_parts
+from mediafm_cli.store.freshness import (
+    encode_command,
+    encoder_sha256,
+    fuse_command,
+    parts_sha256,
+    require_fresh,
+    stale_parts,
+)
 from mediafm_cli.store.read import Contents, Store, open_store
 from mediafm_cli.store.schema import METADATA, Block, Encoding, Fused
 
@@ -121,7 +128,7 @@ def _require_same(store: Store, there: Fused, wanted: Fused) -> None:
             f"They were fused from {_described(there)}; now it is {_described(wanted)}.",
             "Replace them by adding --overwrite.",
         )
-    require_fresh(store, "fused", there.made_from, command("mediafm", "fuse", store.path, "--overwrite"))
+    require_fresh(store, "fused", there.made_from, fuse_command(store.path, there.normalize))
 
 
 def _described(fused: Fused) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mediafm_cli.errors import StaleError, StoreError, command
-from mediafm_cli.store.freshness import encode_command, encoder_sha256, require_fresh
+from mediafm_cli.store.freshness import encode_command, encoder_sha256, fuse_command, require_fresh
 from mediafm_cli.store.read import Store
 from mediafm_cli.store.schema import Embedding, Encoding, Fused, Group, kind_at
 
@@ -30,15 +30,15 @@ class OneSpace:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self._first: tuple[Path, object] | None = None
+        self._first: tuple[Path, Vectors] | None = None
 
     def admit(self, path: Path, group: Vectors) -> None:
         """Raise a StaleError where ``group``, which ``path`` holds, cannot be compared with the first one admitted."""
-        space = _space(group)
-        first, its_space = self._first = self._first or (path, space)
-        if space != its_space:
+        first, like = self._first = self._first or (path, group)
+        if _space(group) != _space(like):
             what = f"{first} and {path} have {self.place} of two {_MAKERS[type(group)]}."
-            raise StaleError(what, hint=f"Make them alike with: {_repair(path, self.place, group)}. Or leave some out.")
+            repair = _repair(path, self.place, like)
+            raise StaleError(what, hint=f"Make them alike with: {repair}. Or leave some out.")
 
 
 def rows_of(group: Vectors) -> np.ndarray:
@@ -60,18 +60,18 @@ def read_vectors(store: Store, place: str) -> Vectors:
         raise StoreError(
             f"{store.path}: {place} is not complete.", done, f"Finish it: {encode_command(store.path, group)}"
         )
-    _require_fresh(store, place, group)
+    require_fresh_vectors(store, place, group)
     return group
 
 
-def _require_fresh(store: Store, place: str, group: Vectors) -> None:
+def require_fresh_vectors(store: Store, place: str, group: Vectors) -> None:
     """Refuse what is stale, and what was made from vectors that are."""
     require_fresh(store, place, group.made_from, _repair(store.path, place, group))
     for part in group.made_from:
         kind = kind_at(part)
         made_of = store.mapped(part, kind.group) if kind else None
         if isinstance(made_of, Vectors):
-            _require_fresh(store, part, made_of)
+            require_fresh_vectors(store, part, made_of)
 
 
 def _space(group: Vectors) -> tuple[object, ...]:
@@ -84,10 +84,11 @@ def _space(group: Vectors) -> tuple[object, ...]:
 
 
 def _repair(path: Path, place: str, group: Vectors) -> str:
+    """What to type to have a ``group`` like this one in the store ``path``."""
     match group:
         case Encoding():
             return f"{encode_command(path, group)} --overwrite"
         case Fused():
-            return command("mediafm", "fuse", path, "--overwrite")
+            return fuse_command(path, group.normalize)
     name = place.partition("/")[2]
     return f"{command('mediafm', 'embed', path, '--name', name)} --model MODEL --overwrite"

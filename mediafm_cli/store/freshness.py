@@ -88,6 +88,12 @@ def encode_command(path: Path, encoding: Encoding) -> str:
     return command("mediafm", "encode", path, *named, *options)
 
 
+def fuse_command(path: Path, normalize: str) -> str:
+    """What to type to fuse a store anew."""
+    named = [] if normalize == "none" else ["--normalize", normalize]
+    return command("mediafm", "fuse", path, *named, "--overwrite")
+
+
 def encoder_sha256(encoding: Encoding) -> str:
     """Hash of the encoder, its options and its weights: two encodings that share it can be compared."""
     made_by = {"encoder": encoding.encoder, "options": encoding.options, "fingerprint": encoding.fingerprint}

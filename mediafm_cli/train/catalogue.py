@@ -17,9 +17,9 @@ from typing import BinaryIO
 import numpy as np
 
 from mediafm_cli.device import usable_cores
-from mediafm_cli.errors import StaleError, StoreError, UsageError, command
+from mediafm_cli.errors import StaleError, StoreError, UsageError
 from mediafm_cli.model.title import Layout, MetadataSource, Title
-from mediafm_cli.store.freshness import encode_command, encoder_sha256, require_fresh
+from mediafm_cli.store.freshness import encode_command, encoder_sha256, fuse_command, require_fresh
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import METADATA, Encoding, Fused, Shots
 
@@ -138,7 +138,7 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
     for path, (found, title) in zip(paths, opened, strict=True):
         differences = "; ".join(layout.differences(found))
         if differences:
-            fuse = command("mediafm", "fuse", path, "--normalize", layout.normalize, "--overwrite")
+            fuse = fuse_command(path, layout.normalize)
             first = "" if found.blocks == layout.blocks else "Encode it as the others, and then: "
             raise StaleError(f"{path} is not fused like the other titles.", f"In it {differences}.", f"{first}{fuse}")
         other = owners.setdefault(title.title_id, path)
@@ -159,7 +159,7 @@ def open_title(path: Path) -> tuple[Layout, StoredTitle]:
     """One title, and the layout of its vectors; they are verified when they are read."""
     with open_store(path) as store:
         fused = store.mapped("fused", Fused)
-        repair = command("mediafm", "fuse", path, "--overwrite")
+        repair = fuse_command(path, fused.normalize)
         require_fresh(store, "fused", fused.made_from, repair)
         for place in fused.made_from:
             encoding = store.mapped(place, Encoding)

@@ -85,6 +85,20 @@ def test_a_model_that_has_not_embedded_the_stores_is_an_error_with_the_command(
     assert not (tmp_path / "report").exists()
 
 
+def test_the_ablation_of_another_model_is_refused(
+    mediafm: Mediafm, stores: list[Path], model_folder: Path, tmp_path: Path
+) -> None:
+    record = {"schema": "mediafm.ablation", "titles": ["a"], "held_out": True, "rows": [], "model": "0" * 64}
+    (tmp_path / "results.json").write_text(json.dumps(record))
+
+    typed = mediafm("report", *stores, "--model", model_folder, "--ablation", tmp_path, "-o", tmp_path / "report")
+
+    assert (typed.code, typed.out) == (2, "")
+    told = " ".join(typed.err.split())
+    assert f"{tmp_path} is the ablation of another model. Its model is 000000000000" in told
+    assert f"mediafm ablate STORES --model {model_folder}" in told
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

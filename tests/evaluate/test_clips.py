@@ -105,11 +105,22 @@ def test_a_title_is_named_by_its_id_or_by_its_store(stores: list[Path]) -> None:
         ),
         (Clip(7, "two", 7, 7.6), r"line 7: the clip from 7 s to 7\.6 s is outside 'two'"),
         (Clip(7, "two", 7.5, 7.54), r"line 7: the clip from 7\.5 s to 7\.54 s is outside"),
+        (Clip(7, "two", -0.04, 0.0), r"line 7: the clip from -0\.04 s to 0\.0 s is outside .* Mend the times"),
+        (Clip(7, "on", 0, 1), r"there is no title 'on'\. .* Did you mean 'one'\?"),
     ],
 )
 def test_a_clip_that_is_in_no_title_is_refused_with_its_line(clip: Clip, why: str, stores: list[Path]) -> None:
     with pytest.raises(UsageError, match=why):
         find_clips([Clip(2, "one", 0, 1), clip], require_unique(stores), Path("clips.csv"))
+
+
+def test_a_clip_may_begin_a_little_before_its_title_and_end_a_little_after(stores: list[Path]) -> None:
+    clip = Clip(2, "two", -0.04, 7.54)
+
+    assert find_clips([clip], require_unique(stores), Path("clips.csv")) == {stores[1]: [0]}
+    [overlap] = find_overlaps(stores[1], [clip])
+    assert overlap.at == slice(0, 5)
+    assert overlap.weights.sum() == pytest.approx(7.5)
 
 
 def test_a_single_store_that_has_not_the_title_is_no_none_of_the_1_stores(stores: list[Path]) -> None:

@@ -157,6 +157,41 @@ def test_every_title_is_scored_by_a_probe_that_did_not_learn_from_it() -> None:
     assert figure(scores, labels, "multiclass") == pytest.approx(0.5, abs=0.1)
 
 
+def test_probes_that_know_nothing_rank_like_a_guess_though_a_class_rare_in_a_fold_is_common_in_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probing, "STRENGTHS", (0.001,))
+    found, guessed = [], []
+    for seed in range(30):
+        draws = np.random.default_rng([10, seed])
+        labels = [(draws.random(8) < draws.beta(2, 2)).astype(int) for _ in range(12)]
+        features = [draws.normal(size=(8, 2)) for _ in range(12)]
+        scores = cross_validate(features, labels, fold_titles(12, 4, seed), "multiclass")
+        found.append(figure(scores, labels, "multiclass"))
+        guessed.append(figure([draws.random((8, 2)) for _ in range(12)], labels, "multiclass"))
+
+    # Scores as the probes give them would be 0.09 lower.
+    assert np.mean(found) == pytest.approx(np.mean(guessed), abs=0.03)
+
+
+def test_within_a_fold_scores_keep_their_order_and_a_class_that_no_title_has_is_never_found() -> None:
+    draws = np.random.default_rng(11)
+    labels = [draws.integers(2, size=10) for _ in range(8)]
+    features = [draws.normal(size=(10, 3)) for _ in range(8)]
+    folds = fold_titles(8, 4, 0)
+    learn, ask = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
+    probed = score_titles(
+        *([rows[title] for title in learn] for rows in (features, labels)), [features[t] for t in ask]
+    )
+
+    moved = cross_validate(features, labels, folds, "multiclass")
+    several = cross_validate(features, [np.eye(3, dtype=bool)[own] for own in labels], folds, "multilabel")
+
+    one, other = (np.concatenate(rows) for rows in (probed, [moved[title] for title in ask]))
+    np.testing.assert_array_equal(np.argsort(one, axis=0), np.argsort(other, axis=0))
+    assert not np.concatenate(several)[:, 2].any()
+
+
 def test_folds_are_of_one_size_and_follow_the_seed() -> None:
     assert sorted(np.bincount(fold_titles(13, 5, 0))) == [2, 2, 3, 3, 3]
     np.testing.assert_array_equal(fold_titles(13, 5, 4), fold_titles(13, 5, 4))

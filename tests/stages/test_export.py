@@ -18,6 +18,7 @@ from mediafm_cli.errors import MediafmError, StaleError, StoreError, UsageError
 from mediafm_cli.model.folder import load_model, model_fingerprint
 from mediafm_cli.stages.embed import EmbedSettings, embed_store
 from mediafm_cli.stages.export import export_stores, export_titles
+from mediafm_cli.stages.fuse import fuse_title
 from mediafm_cli.stages.tables import GROUP_ROWS, Form, Rows, write_table
 from mediafm_cli.store.commit import update_store
 from mediafm_cli.store.read import Contents, Store, open_store
@@ -237,6 +238,17 @@ def test_vectors_of_two_encoders_do_not_become_one_matrix(stores: list[Path], tm
         export_stores(stores, tmp_path / "out", "npy", "encodings")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_stale_vectors_are_refused_by_name_unless_all_is_exported(stores: list[Path], tmp_path: Path) -> None:
+    fuse_title(stores[1], normalize="per-modality", overwrite=True)
+
+    with pytest.raises(StaleError, match=rf"{stores[1]}: embeddings/model is stale\..* mediafm embed {stores[1]}"):
+        export_stores(stores[1:], tmp_path / "out", "npy", "embeddings")
+    export_stores(stores[1:2], tmp_path / "all", "npy")
+
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "all" / "shots.embeddings.model.npy").exists()
 
 
 def test_a_folder_with_files_of_another_export_is_refused(stores: list[Path], tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from tiny_checkpoints import write_open_clip
 
 from mediafm_cli.encoders.text_hashed import TextHashed
 from mediafm_cli.encoders.video_open_clip import VideoOpenClip, VideoOpenClipOptions
-from mediafm_cli.errors import MediaError, MediafmError, PluginError, StaleError, StoreError, UsageError
+from mediafm_cli.errors import MediaError, MediafmError, PluginError, StaleError, StoreError, UsageError, command
 from mediafm_cli.model.folder import load_model, model_fingerprint
 from mediafm_cli.stages.embed import EmbedSettings, embed_store
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
+from mediafm_cli.stages.fuse import fuse_title
 from mediafm_cli.stages.host import make_host
 from mediafm_cli.stages.queries import encode_image, encode_text, host_of, read_encoding, read_image
 from mediafm_cli.stages.search import ShotPlace, choose_place, find_shot, scan_titles, search, vector_of
@@ -161,6 +162,19 @@ def test_vectors_that_cannot_be_compared_are_refused(
 
     with pytest.raises(StaleError, match=f"{small[0]} and {small[2]} have {place} {told}"):
         search(scan_titles(small), place, vector_of(place, ShotPlace(small[0], 0)))
+
+
+def test_what_is_fused_otherwise_than_the_first_is_told_how_to_be_fused_like_it(small: list[Path]) -> None:
+    fuse_title(small[0], normalize="per-modality", overwrite=True)
+
+    with pytest.raises(StaleError) as caught:
+        search(scan_titles(small), "fused", vector_of("fused", ShotPlace(small[0], 0)))
+
+    wanted = command("mediafm", "fuse", small[1], "--normalize", "per-modality", "--overwrite")
+    assert f"Make them alike with: {wanted}." in caught.value.hint
+    for store in small[1:]:
+        fuse_title(store, normalize="per-modality", overwrite=True)
+    assert search(scan_titles(small), "fused", vector_of("fused", ShotPlace(small[0], 0)))
 
 
 # --- where, and what --------------------------------------------------------------------------------------------------

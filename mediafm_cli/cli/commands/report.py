@@ -54,7 +54,7 @@ def report(
         raise UsageError(f"{file.parent} is a file.", hint="Name a folder for the page with -o.")
     require_folder(media)
     from mediafm_cli.model.atomic import write_atomically
-    from mediafm_cli.report.ablation import read_ablation
+    from mediafm_cli.report.ablation import read_ablation, require_of_model
     from mediafm_cli.report.page import render_page
     from mediafm_cli.stages.report import gather_report
 
@@ -65,6 +65,8 @@ def report(
         folder = find_model(model)
     console = Console(quiet=quiet, as_json=json)
     bars = read_ablation(ablation) if ablation else None
+    if bars and folder:
+        require_of_model(bars, ablation, folder)
     with console.progress("report") as progress:
         found = gather_report(
             paths,

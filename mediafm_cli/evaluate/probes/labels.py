@@ -63,7 +63,8 @@ def read_labels(clips: Sequence[Sequence[Clip]], column: str, task: Task, source
             hint = "Name the column of the labels with --column."
             raise UsageError(f"{source} has no column {column!r}.", f"Its columns are {named}.", hint)
     if not any(clip.more[column].strip() for clip in every):
-        raise UsageError(f"{source} labels no clip.", f"The column {column!r} is empty.")
+        hint = "Fill it in, or name the column of the labels with --column."
+        raise UsageError(f"{source} labels no clip.", f"The column {column!r} is empty.", hint)
     if task == "ranking":
         return Labels(task, (), [np.array([_number(clip, column, source) for clip in some]) for some in clips])
     several = task != "multiclass"
@@ -87,7 +88,8 @@ def leave_out_rare(labels: Labels, folds: np.ndarray) -> Labels:
     if labels.task == "ranking":
         ranked = np.array([len(np.unique(values[np.isfinite(values)])) > 1 for values in labels.values])
         if ranked.sum() < LEAST_TITLES or _least(ranked, folds) < LEAST_OF_CLASS:
-            why = f"{_titles(int(ranked.sum()))} of {len(ranked)} can be: two clips or more, with numbers that differ."
+            can = _titles(int(ranked.sum())).capitalize()
+            why = f"{can} of {len(ranked)} can be: two clips or more, with numbers that differ."
             what = f"A ranking within titles takes {LEAST_TITLES} titles that can be ranked."
             raise UsageError(what, why, f"Each fold has to leave {LEAST_OF_CLASS} of them to learn from.")
         return labels
@@ -107,7 +109,8 @@ def leave_out_rare(labels: Labels, folds: np.ndarray) -> Labels:
         some = f"{len(kept)} of {len(labels.classes)} {'class' if len(labels.classes) == 1 else 'classes'}"
         why = f"Each probe learns from {LEAST_OF_CLASS} titles with a class at least" + " and as many without" * several
         what = f"The labels leave {'nothing to find' if several else 'nothing to tell apart'}: {some} can be used."
-        raise UsageError(what, f"{why}. Left out: {'; '.join(left_out) or 'none'}.")
+        hint = "Label clips of more titles" if several else "Label clips of more titles, or with more classes"
+        raise UsageError(what, f"{why}. Left out: {'; '.join(left_out) or 'none'}.", f"{hint}.")
     if several:
         values = [one[:, kept] for one in labels.values]
     else:

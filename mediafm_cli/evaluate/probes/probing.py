@@ -102,6 +102,10 @@ def fold_titles(titles: int, folds: int, seed: int) -> np.ndarray:
 def cross_validate(features: Arrays, labels: Arrays, folds: np.ndarray, task: Task) -> list[np.ndarray]:
     """Scores of each title by a probe that learned from the titles of the other folds; see ``score_titles``.
 
+    All titles are ranked together, and a class that is rare in a fold is common in what its probe learned from: probes
+    that know nothing would rank below a guess. So each probability is what it would be if the class had been as common
+    there as in all titles, which leaves the order within a fold as it is.
+
     Args:
         folds: int [titles]; see ``fold_titles``.
     """
@@ -114,9 +118,30 @@ def cross_validate(features: Arrays, labels: Arrays, folds: np.ndarray, task: Ta
             [features[title] for title in ask],
             task,
         )
+        if task != "ranking":
+            classes = of_fold[0].shape[1]
+            with np.errstate(invalid="ignore"):  # of a class that no title has
+                moved = _log_odds(labels, classes) - _log_odds([labels[title] for title in learn], classes)
+            of_fold = [_move(found, moved) for found in of_fold]
         for title, found in zip(ask, of_fold, strict=True):
             scores[title] = found
     return scores
+
+
+def _log_odds(labels: Arrays, classes: int) -> np.ndarray:
+    """Of the share of the labelled clips that are of each class: float64 [classes]."""
+    from scipy.special import logit
+
+    given = np.concatenate(labels)
+    hits = given if given.dtype == bool else given[given >= 0][:, None] == np.arange(classes)
+    return logit(hits.mean(axis=0))
+
+
+def _move(probabilities: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
+    """Probabilities [n, k] whose log-odds are so much higher; of a class without finite ones, as they are."""
+    from scipy.special import expit, logit
+
+    return expit(logit(probabilities) + np.where(np.isfinite(log_odds), log_odds, 0.0))
 
 
 def ranks_within(values: np.ndarray, titles: np.ndarray) -> np.ndarray:
