@@ -44,6 +44,14 @@ def test_the_nearest_shots_are_a_table(mediafm: Mediafm, folder: Path) -> None:
     assert row.split() == ["b", "1", "0:01.500", "0:03.000", f"{cosine:.4f}", "Guten", "Tag,", "Ärger!"]
 
 
+def test_where_nothing_can_be_found_it_is_said_why(mediafm: Mediafm, folder: Path) -> None:
+    done = mediafm("search", folder / "a.h5", "--like", "a:1", "--in", "text")
+
+    assert (done.code, done.out) == (0, "")
+    assert "search: 0 shots of 1 title, in encodings/text" in done.err
+    assert "no shot that is searched has anything in encodings/text" in done.err
+
+
 def test_json_has_a_line_for_each_shot(mediafm: Mediafm, folder: Path) -> None:
     done = mediafm("search", folder, "--like", "a@2", "--top", 3, "--json", "--quiet")
 

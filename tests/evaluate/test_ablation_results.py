@@ -272,13 +272,16 @@ def test_csv_has_a_line_a_row_and_empty_cells_where_a_thing_does_not_apply(tmp_p
     assert (retrained["mean cosine"], retrained["cosine"], retrained["shots"]) == ("0.4", "", "")
 
 
-def test_records_are_the_rows_and_then_the_answers() -> None:
+def test_records_are_the_rows_and_then_the_answers_and_on_what_they_were_measured() -> None:
     found = list(records(RETRAINED))
 
-    assert [schema for schema, _ in found] == ["ablation.row"] * 5 + ["ablation.dependence"]
+    assert [schema for schema, _ in found] == ["ablation.row"] * 5 + ["ablation.dependence", "ablation.total"]
     assert found[1][1]["name"] == "trained"
     assert found[1][1]["held_out"] is True
-    assert found[-1][1]["modality"] == "video"
+    assert found[-2][1]["modality"] == "video"
+    total = found[-1][1]
+    assert (total["best"], total["model"], total["probed"]) == (RETRAINED.best, RETRAINED.model, None)
+    assert not {"rows", "retrained", "dependences"} & set(total)
 
 
 def test_a_row_of_probes_is_held_out_where_the_model_learned_from_none_of_the_titles_that_are_labelled() -> None:

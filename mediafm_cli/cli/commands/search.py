@@ -98,6 +98,8 @@ def search(
         among = preselect(index, titles, place, query, count=top, left_out=left_out)
     hits = search_stores(titles, place, query, count=top, left_out=left_out, among=among)
     console.say(f"search: {counted(len(hits), 'shot')} of {counted(len(paths), 'title')}, in {place}")
+    if not hits:
+        console.warn(f"no shot that is searched has anything in {place}; --in names other vectors")
     if json:
         for rank, hit in enumerate(hits, 1):
             where = {"store": str(hit.store), "title_id": hit.title_id, "shot": hit.shot}

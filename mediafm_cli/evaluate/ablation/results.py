@@ -180,12 +180,16 @@ def _probe_legend(probed: ProbeRecord) -> Iterator[str]:
 
 
 def records(ablation: Ablation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The schema and fields of each record of ``--json``: the rows, then the answers."""
+    """The schema and fields of each record of ``--json``: the rows, the answers, and on what they were measured."""
     for row in _every_row(ablation):
         yield "ablation.row", {"held_out": _is_held_out(ablation, row), **plain(dataclasses.asdict(row))}
     for dependence in ablation.dependences:
         answer = {"modality": dependence.modality, **plain(dataclasses.asdict(dependence))}
         yield "ablation.dependence", answer
+    said = {"rows", "retrained", "probes", "probes_retrained", "dependences"}
+    total = {field.name: getattr(ablation, field.name) for field in dataclasses.fields(ablation)}
+    probed = dataclasses.asdict(ablation.probed) if ablation.probed else None
+    yield "ablation.total", plain({name: of for name, of in total.items() if name not in said} | {"probed": probed})
 
 
 def write_results(ablation: Ablation, folder: Path) -> list[Path]:
