@@ -50,6 +50,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--retrain", action="append", default=[], metavar="VARIANT", help="of ablate --retrain")
     arguments = parser.parse_args()
+    loud, _, factor = arguments.loud.partition("=")
+    if loud and (loud not in MODALITIES or not factor.replace(".", "", 1).isdigit()):
+        parser.error(f"--loud {arguments.loud}: write MODALITY=FACTOR, of {', '.join(MODALITIES)}")
+    if arguments.genres and WORLDS[arguments.world].drift:
+        parser.error(f"--genres: the world {arguments.world} has none")
     world = WORLDS[arguments.world]
     world = world.depending_on(arguments.depends_on) if arguments.depends_on else world
     world = world.with_genres() if arguments.genres else world
@@ -57,7 +62,6 @@ def main() -> None:
     if folder.exists():
         parser.error(f"{folder} is there already: name another folder with -o")
     (folder / "stores").mkdir(parents=True)
-    loud, _, factor = arguments.loud.partition("=")
     drawn = draw_titles(world, arguments.titles, arguments.seed)
     blocks = Fusion().layout(world).blocks
     stores = []

@@ -99,7 +99,7 @@ class MediaError(MediafmError):
 
 
 class EndedError(MediaError):
-    """SIGTERM ended the process that read a media file: that file need not be at fault (exit code 1)."""
+    """The process that read a media file was ended, and that file need not be at fault (exit code 1)."""
 
 
 class UnavailableError(MediafmError):

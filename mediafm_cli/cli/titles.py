@@ -68,8 +68,6 @@ def run_over_titles(
 
     def report(numbered: tuple[int, Path], ended: Outcome | MediafmError) -> None:
         _, title = numbered
-        if isinstance(ended, EndedError) and stopped.is_set():
-            return  # a signal to the whole group ended the process of the title along with this one
         if isinstance(ended, MediafmError):
             known = any((ended.why, ended.hint) == (before.why, before.hint) for before in failed.values())
             console.fail(MediafmError(f"{ended.what} As above.") if known and ended.why else ended)
@@ -142,14 +140,17 @@ def _each(
                     item, future = calls[0]
                     report(item, future.result())
                     calls.popleft()
-        except BaseException:
+        except BaseException as error:
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             stop_isolated()
             pool.shutdown()
             for item, future in calls:
-                if not future.cancelled() and future.exception() is None:
-                    report(item, future.result())
+                if future.cancelled() or future.exception() is not None:
+                    continue
+                if isinstance(error, KeyboardInterrupt) and isinstance(future.result(), EndedError):
+                    continue  # a signal to the whole group ended the process of the title along with this one
+                report(item, future.result())
             raise
 
 

@@ -2,9 +2,9 @@
 
 Shots of one title are alike, so titles are what is drawn. The plain percentile interval is too narrow where titles are
 few, so means have the studentised one, which measures each draw by its own standard error, and every other figure the
-percentile one, widened: by how much larger the jackknife's standard error is than the bootstrap's, and as Student's t
-is wider than the normal distribution, with the degrees of freedom of a spread to which some titles add much more than
-others. Two or three titles can be drawn in too few ways for either, and have Student's t itself.
+percentile one, widened: by how much larger the jackknife's standard error is, where it is, and as Student's t is wider
+than the normal distribution, with the degrees of freedom of a spread to which some titles add much more than others.
+Two or three titles can be drawn in too few ways for either, and have Student's t itself.
 
 Sources: Davison and Hinkley, Bootstrap Methods and their Application (1997), 5.2; for the widening, Hesterberg, What
 teachers should know about the bootstrap, The American Statistician 69 (2015), "expanded percentile"; for the degrees of
@@ -47,8 +47,8 @@ class Interval:
 
     @property
     def includes_zero(self) -> bool:
-        """Nothing is shown of the sign; so too where there is no interval."""
-        return not (self.low > 0 or self.high < 0)
+        """Nothing is shown of the sign, to the third decimal; so too where there is no interval."""
+        return not (round(self.low, 3) > 0 or round(self.high, 3) < 0)
 
 
 def draw_counts(titles: int, resamples: int = 1000, seed: int = 0) -> np.ndarray:
@@ -61,6 +61,8 @@ def interval(
     statistic: Statistic, draws: np.ndarray, level: float = 0.95, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Interval:
     """The interval of any figure of weighted titles, such as an average precision: percentiles, widened.
+
+    It ends where the draws do.
 
     Args:
         statistic: also called with ones, for the value itself, and with each title left out once.
@@ -84,7 +86,7 @@ def interval(
     drawn = drawn[np.isfinite(drawn)]
     if not (spread := float(drawn.std())):
         return Interval(value, value, value, level)
-    reach = error / spread * t.ppf((1 + level) / 2, _degrees_of_freedom(without))
+    reach = max(error / spread, 1.0) * t.ppf((1 + level) / 2, _degrees_of_freedom(without))
     low, high = np.quantile(drawn, norm.cdf([-reach, reach]))
     return Interval(value, float(low), float(high), level)
 
@@ -172,4 +174,4 @@ def _degrees_of_freedom(without: np.ndarray) -> float:
     squares = (without - without.mean()) ** 2
     varying = float(squares.var())
     most = titles - 1.0
-    return most if varying == 0 else min(most, max(1.0, 2 * titles * float(squares.mean()) ** 2 / varying))
+    return most if varying == 0 else min(most, 2 * titles * float(squares.mean()) ** 2 / varying)

@@ -44,11 +44,6 @@ def between(interval: Interval, sign: str = "") -> str:
     return f"{value} [{format(interval.low, spec)}, {format(interval.high, spec)}]"
 
 
-def includes_zero(interval: Interval) -> bool:
-    """Whether the interval includes zero as ``between`` shows it."""
-    return round(interval.low, 3) <= 0 <= round(interval.high, 3)
-
-
 def plain(value: Any) -> Any:
     """The same dicts and lists with None where there is no number: JSON has no NaN."""
     if isinstance(value, dict):

@@ -90,7 +90,7 @@ def read_ablation(folder: Path) -> AblationSummary:
         raise UsageError(f"{path} is not as mediafm ablate writes it.", why, hint) from error
 
 
-def require_of_model(summary: AblationSummary, folder: Path | None, model: Path) -> None:
+def require_of_model(summary: AblationSummary, folder: Path, model: Path) -> None:
     """Raise a UsageError where the ablation in ``folder`` is not of the model in the folder ``model``."""
     from mediafm_cli.model.folder import model_fingerprint
 

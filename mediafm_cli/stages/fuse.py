@@ -128,7 +128,7 @@ def _require_same(store: Store, there: Fused, wanted: Fused) -> None:
             f"They were fused from {_described(there)}; now it is {_described(wanted)}.",
             "Replace them by adding --overwrite.",
         )
-    require_fresh(store, "fused", there.made_from, fuse_command(store.path, there.normalize))
+    require_fresh(store, "fused", there.made_from, fuse_command(store.path, there.blocks, there.normalize))
 
 
 def _described(fused: Fused) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,6 +19,7 @@ from mediafm_cli.stages.outcome import OnProgress, Outcome
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _SERVER_GONE = 255  # what multiprocessing gives where the server that would tell the exit code was ended as well
 _ENDED = (-signal.SIGTERM, 128 + signal.SIGTERM, _SERVER_GONE)
+_TIDYING_S = 5.0  # longer is waited for nothing: what a process has begun may hold its end open
 _PRELOAD = ["mediafm_cli.stages.segment", "mediafm_cli.segmenters.content"]
 
 
@@ -26,7 +30,7 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
 
     Raises:
         MediafmError: what ``work`` raised.
-        EndedError: the process was ended by SIGTERM.
+        EndedError: the process was ended by SIGTERM, or nobody knows by what.
         MediaError: the process died of something else.
     """
     context: Any = multiprocessing.get_context(_METHOD)
@@ -55,8 +59,9 @@ def run_isolated(work: Callable[..., Outcome], *arguments: Any, progress: OnProg
                 raise value
     finally:
         process.terminate()
-        _wait_for_end(ours)
         process.join()
+        if process.exitcode == _SERVER_GONE:
+            _end_without_server(process.pid, ours)
         ours.close()
 
 
@@ -66,13 +71,14 @@ def stop_isolated() -> None:
         process.terminate()
 
 
-def _wait_for_end(ours: Connection) -> None:
-    """Until the process has tidied up and let go of its end; to join it is not to wait where its server is gone."""
-    try:
-        while True:
+def _end_without_server(process: int, ours: Connection) -> None:
+    """End a process that multiprocessing takes for ended, and wait until it has tidied up and let go of its end."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGTERM)
+    deadline = time.monotonic() + _TIDYING_S
+    with suppress(EOFError, OSError):
+        while (left := deadline - time.monotonic()) > 0 and ours.poll(left):
             ours.recv_bytes()
-    except (EOFError, OSError):
-        return
 
 
 def _serve(answer: Connection, work: Callable[..., Outcome], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:

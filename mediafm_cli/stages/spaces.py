@@ -89,6 +89,6 @@ def _repair(path: Path, place: str, group: Vectors) -> str:
         case Encoding():
             return f"{encode_command(path, group)} --overwrite"
         case Fused():
-            return fuse_command(path, group.normalize)
+            return fuse_command(path, group.blocks, group.normalize)
     name = place.partition("/")[2]
     return f"{command('mediafm', 'embed', path, '--name', name)} --model MODEL --overwrite"

@@ -7,13 +7,13 @@ A part is a whole group (``"encodings/video"``, ``"fused"``) or, of the first tw
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mediafm_cli.errors import StaleError, command
 from mediafm_cli.store.raw import Attribute, Raw, canonical_json, to_raw
 from mediafm_cli.store.read import Contents, Store
-from mediafm_cli.store.schema import Encoding, Group, Shots, Source
+from mediafm_cli.store.schema import Block, Encoding, Group, Shots, Source
 
 TIMING = ("start_pts", "end_pts")
 
@@ -88,9 +88,10 @@ def encode_command(path: Path, encoding: Encoding) -> str:
     return command("mediafm", "encode", path, *named, *options)
 
 
-def fuse_command(path: Path, normalize: str) -> str:
-    """What to type to fuse a store anew."""
-    named = [] if normalize == "none" else ["--normalize", normalize]
+def fuse_command(path: Path, blocks: Sequence[Block], normalize: str) -> str:
+    """What to type to fuse the modalities of ``blocks`` anew."""
+    named = [word for block in blocks for word in ("--modality", block.name)]
+    named += [] if normalize == "none" else ["--normalize", normalize]
     return command("mediafm", "fuse", path, *named, "--overwrite")
 
 

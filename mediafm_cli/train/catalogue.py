@@ -138,7 +138,7 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
     for path, (found, title) in zip(paths, opened, strict=True):
         differences = "; ".join(layout.differences(found))
         if differences:
-            fuse = fuse_command(path, layout.normalize)
+            fuse = fuse_command(path, layout.blocks, layout.normalize)
             first = "" if found.blocks == layout.blocks else "Encode it as the others, and then: "
             raise StaleError(f"{path} is not fused like the other titles.", f"In it {differences}.", f"{first}{fuse}")
         other = owners.setdefault(title.title_id, path)
@@ -159,7 +159,7 @@ def open_title(path: Path) -> tuple[Layout, StoredTitle]:
     """One title, and the layout of its vectors; they are verified when they are read."""
     with open_store(path) as store:
         fused = store.mapped("fused", Fused)
-        repair = fuse_command(path, fused.normalize)
+        repair = fuse_command(path, fused.blocks, fused.normalize)
         require_fresh(store, "fused", fused.made_from, repair)
         for place in fused.made_from:
             encoding = store.mapped(place, Encoding)

@@ -52,6 +52,13 @@ def test_where_nothing_can_be_found_it_is_said_why(mediafm: Mediafm, folder: Pat
     assert "no shot that is searched has anything in encodings/text" in done.err
 
 
+def test_where_all_is_left_out_it_is_said(mediafm: Mediafm, folder: Path) -> None:
+    done = mediafm("search", folder / "a.h5", "--like", "a:1", "--exclude-title")
+
+    assert (done.code, done.out) == (0, "")
+    assert "no other title is searched" in done.err
+
+
 def test_json_has_a_line_for_each_shot(mediafm: Mediafm, folder: Path) -> None:
     done = mediafm("search", folder, "--like", "a@2", "--top", 3, "--json", "--quiet")
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mediafm_cli.evaluate.bootstrap import Interval
-from mediafm_cli.evaluate.writing import align, between, format_time, includes_zero
+from mediafm_cli.evaluate.writing import align, between, format_time
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,6 @@ from mediafm_cli.evaluate.writing import align, between, format_time, includes_z
 )
 def test_times_are_shown_in_minutes_and_hours(time_s: float, shown: str) -> None:
     assert format_time(time_s) == shown
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "includes"),
-    [(-0.1, 0.2, True), (0.0004, 0.2, True), (-0.2, -0.0004, True), (0.0006, 0.2, False), (math.nan, math.nan, False)],
-)
-def test_zero_is_included_where_the_printed_ends_include_it(low: float, high: float, includes: bool) -> None:
-    assert includes_zero(Interval(0.1, low, high, 0.95)) == includes
 
 
 def test_columns_stand_below_one_another() -> None:

@@ -108,6 +108,7 @@ def test_a_process_tidies_up_before_its_parent_goes_on_even_where_their_server_w
         if progress.done == 2:
             os.kill(forkserver._forkserver._forkserver_pid, signal.SIGTERM)  # type: ignore[attr-defined]
             time.sleep(0.2)
+            stop_isolated()  # from here on multiprocessing takes the process for ended
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

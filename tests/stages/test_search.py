@@ -170,7 +170,8 @@ def test_what_is_fused_otherwise_than_the_first_is_told_how_to_be_fused_like_it(
     with pytest.raises(StaleError) as caught:
         search(scan_titles(small), "fused", vector_of("fused", ShotPlace(small[0], 0)))
 
-    wanted = command("mediafm", "fuse", small[1], "--normalize", "per-modality", "--overwrite")
+    modalities = ("--modality", "video", "--modality", "text")
+    wanted = command("mediafm", "fuse", small[1], *modalities, "--normalize", "per-modality", "--overwrite")
     assert f"Make them alike with: {wanted}." in caught.value.hint
     for store in small[1:]:
         fuse_title(store, normalize="per-modality", overwrite=True)

@@ -65,7 +65,7 @@ def report(
         folder = find_model(model)
     console = Console(quiet=quiet, as_json=json)
     bars = read_ablation(ablation) if ablation else None
-    if bars and folder:
+    if bars and ablation and folder:
         require_of_model(bars, ablation, folder)
     with console.progress("report") as progress:
         found = gather_report(

@@ -98,7 +98,9 @@ def search(
         among = preselect(index, titles, place, query, count=top, left_out=left_out)
     hits = search_stores(titles, place, query, count=top, left_out=left_out, among=among)
     console.say(f"search: {counted(len(hits), 'shot')} of {counted(len(paths), 'title')}, in {place}")
-    if not hits:
+    if all(path in left_out and left_out[path] is None for path in paths):
+        console.warn("no other title is searched: name more stores, or leave out --exclude-title")
+    elif not hits:
         console.warn(f"no shot that is searched has anything in {place}; --in names other vectors")
     if json:
         for rank, hit in enumerate(hits, 1):

@@ -19,7 +19,7 @@ from mediafm_cli.evaluate.ablation.probes import ProbeRecord
 from mediafm_cli.evaluate.ablation.variants import REFERENCE
 from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES, Interval
 from mediafm_cli.evaluate.probes.results import SHARED_TRAINING
-from mediafm_cli.evaluate.writing import align, between, includes_zero, plain, write_files
+from mediafm_cli.evaluate.writing import align, between, plain, write_files
 
 SCHEMA = "mediafm.ablation"
 SCHEMA_VERSION = 2
@@ -132,7 +132,8 @@ def _figure(interval: Interval | None, is_best: bool) -> str:
 def _difference(interval: Interval | None) -> str:
     if interval is None:
         return ""
-    return f"{between(interval, '+')}{', includes 0' if includes_zero(interval) else ' ' * 12}"
+    includes_zero = interval.includes_zero and math.isfinite(interval.low)  # of a single title there is no interval
+    return f"{between(interval, '+')}{', includes 0' if includes_zero else ' ' * 12}"
 
 
 def _legend(ablation: Ablation) -> Iterator[str]:

@@ -103,8 +103,8 @@ def cross_validate(features: Arrays, labels: Arrays, folds: np.ndarray, task: Ta
     """Scores of each title by a probe that learned from the titles of the other folds; see ``score_titles``.
 
     All titles are ranked together, and a class that is rare in a fold is common in what its probe learned from: probes
-    that know nothing would rank below a guess. So each probability is what it would be if the class had been as common
-    there as in all titles, which leaves the order within a fold as it is.
+    that know nothing would rank below a guess. So the log-odds of each class are moved by how much rarer it is in all
+    titles, which leaves its order within a fold as it is.
 
     Args:
         folds: int [titles]; see ``fold_titles``.

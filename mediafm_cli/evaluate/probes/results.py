@@ -14,7 +14,7 @@ from mediafm_cli.evaluate.bootstrap import ENOUGH_TITLES
 from mediafm_cli.evaluate.probes.metrics import RATIO
 from mediafm_cli.evaluate.probes.probe import MEASURES, Probed
 from mediafm_cli.evaluate.probes.probing import Task
-from mediafm_cli.evaluate.writing import between, includes_zero, plain, write_files
+from mediafm_cli.evaluate.writing import between, plain, write_files
 
 SCHEMA = "mediafm.probe"
 SCHEMA_VERSION = 1
@@ -59,7 +59,7 @@ def _differences(probed: Probed, width: int) -> Iterator[str]:
             for row in probed.rows:
                 if row.over_best:
                     found = row.over_best[measure]
-                    said = ", includes zero" if includes_zero(found) else ""
+                    said = ", includes zero" if found.includes_zero else ""
                     yield f"{row.name.ljust(width)}  {between(found, '+')}{said}"
             yield ""
 
