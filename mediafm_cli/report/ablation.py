@@ -62,7 +62,7 @@ class AblationSummary:
 
     charts: tuple[BarChart, ...]
     measured_on: str
-    model: str
+    model: str = ""
 
 
 def read_ablation(folder: Path) -> AblationSummary:
