@@ -37,7 +37,7 @@ _MEANINGS: dict[Task, str] = {
 SHARED_TRAINING = (
     "Probes share what they learned from, which no interval tells: of rows of noise one pair in eight seems to differ."
 )
-"""13 % of 200 catalogues of noise: ``benchmarks/intervals.py``."""
+"""12.5 % of 200 catalogues of noise: ``benchmarks/intervals.py``."""
 
 
 def table(probed: Probed) -> str:
