@@ -173,9 +173,9 @@ def _require_columns(path: Path, columns: Sequence[str]) -> None:
     for name in COLUMNS:
         if name not in columns:
             why = f"The first line names {', '.join(columns) or 'none'}."
-            others = [mark for mark in ";\t" if mark in "".join(columns)]
-            commas = "Save it with commas between the values, and begin it" if others else "Begin it"
-            raise UsageError(f"{path} has no column {name}.", why, f"{commas} with: {','.join(COLUMNS)}")
+            separated = any(mark in column for mark in ";\t" for column in columns)
+            begin = "Save it with commas between the values, and begin it" if separated else "Begin it"
+            raise UsageError(f"{path} has no column {name}.", why, f"{begin} with: {','.join(COLUMNS)}")
     for name in columns:
         if columns.count(name) > 1:
             raise UsageError(f"{path} has {columns.count(name)} columns called {name!r}.", hint="Rename one of them.")

@@ -19,7 +19,7 @@ from mediafm_cli.stages.outcome import OnProgress, Outcome
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _SERVER_GONE = 255  # what multiprocessing gives where the server that would tell the exit code was ended as well
 _ENDED = (-signal.SIGTERM, 128 + signal.SIGTERM, _SERVER_GONE)
-_TIDYING_S = 5.0  # longer is waited for nothing: what a process has begun may hold its end open
+_TIDYING_S = 5.0  # at most: something that the process began may hold its end open for ever
 _PRELOAD = ["mediafm_cli.stages.segment", "mediafm_cli.segmenters.content"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mediafm_cli.errors import StaleError, StoreError, command
 from mediafm_cli.store.freshness import encode_command, encoder_sha256, fuse_command, require_fresh
-from mediafm_cli.store.read import Store
+from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import Embedding, Encoding, Fused, Group, kind_at
 
 Vectors = Encoding | Fused | Embedding
@@ -30,14 +30,16 @@ class OneSpace:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self._first: tuple[Path, Vectors] | None = None
+        self._first: tuple[Path, object] | None = None
 
     def admit(self, path: Path, group: Vectors) -> None:
         """Raise a StaleError where ``group``, which ``path`` holds, cannot be compared with the first one admitted."""
-        first, like = self._first = self._first or (path, group)
-        if _space(group) != _space(like):
+        space = _space(group)
+        first, its_space = self._first = self._first or (path, space)
+        if space != its_space:
             what = f"{first} and {path} have {self.place} of two {_MAKERS[type(group)]}."
-            repair = _repair(path, self.place, like)
+            with open_store(first) as store:
+                repair = _repair(path, self.place, store.mapped(self.place, type(group)))
             raise StaleError(what, hint=f"Make them alike with: {repair}. Or leave some out.")
 
 

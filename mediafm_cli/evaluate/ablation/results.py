@@ -188,9 +188,8 @@ def records(ablation: Ablation) -> Iterator[tuple[str, dict[str, Any]]]:
         answer = {"modality": dependence.modality, **plain(dataclasses.asdict(dependence))}
         yield "ablation.dependence", answer
     said = {"rows", "retrained", "probes", "probes_retrained", "dependences"}
-    total = {field.name: getattr(ablation, field.name) for field in dataclasses.fields(ablation)}
-    probed = dataclasses.asdict(ablation.probed) if ablation.probed else None
-    yield "ablation.total", plain({name: of for name, of in total.items() if name not in said} | {"probed": probed})
+    whole = plain(dataclasses.asdict(ablation))
+    yield "ablation.total", {name: value for name, value in whole.items() if name not in said}
 
 
 def write_results(ablation: Ablation, folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ class Bench:
     best: dict[str, Tally]
 
     def best_mean_cosine(self, among: Sequence[str]) -> Statistic:
-        """Of the baseline that does best on these modalities."""
+        """The mean cosine of the baseline that does best on these modalities."""
         once = np.ones((1, self.draws.shape[1]))
         statistics = (mean_cosine(one, among) for one in self.baselines)
         return max(statistics, key=lambda statistic: float(statistic(once)[0]))
