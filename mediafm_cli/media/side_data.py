@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import cast
 
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
@@ -44,5 +43,8 @@ def read_closed_captions(frame: VideoFrame) -> bytes | None:
 
 
 def _read(frame: VideoFrame, kind: Type) -> bytes | None:
-    attached = cast("SideDataContainer", frame.side_data)  # PyAV's stubs say something else
-    return bytes(attached[kind]) if kind in attached else None
+    """Not by ``frame.side_data``, which ties the frame to itself: then its memory, which decoders use again at once, is
+    not free before the next garbage collection, some hundred pictures later.
+    """
+    attached = SideDataContainer(frame).get(kind)  # type: ignore[call-arg] # PyAV's stubs say something else
+    return None if attached is None else bytes(attached)

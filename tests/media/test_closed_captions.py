@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pysubs2
 import pytest
 from caption_clips import (
@@ -20,8 +23,10 @@ from caption_clips import (
     write_with_tracks,
 )
 
-from mediafm_cli.media.captions import Captions, Cue, find_captions
+from mediafm_cli.media.captions import Captions, Cue, StreamCues, find_captions
 from mediafm_cli.media.closed_captions import ClosedCaptions
+from mediafm_cli.media.container import open_media
+from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.probe import probe
 
 # Each pair takes a picture, 25 a second: what is shown begins with the pair after the letters.
@@ -48,6 +53,28 @@ def test_captions_in_the_pictures_are_read(tmp_path: Path, name: str, codec: str
 
     assert (captions.cues, captions.source, captions.notes) == (CUES, "stream:0", ())
     assert [cue.sound for cue in captions.cues] == [False, True]
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_picture_that_was_looked_at_is_free_again_at_once(tmp_path: Path) -> None:
+    film = write_captioned(tmp_path / "film.mp4", send(TALK, 100), "libx264")
+    streamed = StreamCues(0.0)
+    with open_media(film) as container:
+        video = VideoPass(container, container.streams.video[0])
+        for pts, frame in video:
+            streamed.see(video.report.seconds(pts), frame)
+        held = sum(type(one) is av.VideoFrame for one in gc.get_objects())
+
+    assert video.report.frames == 100
+    assert held <= 10  # what the last packets brought
 
 
 def test_a_stream_of_closed_captions_is_read_alike(tmp_path: Path) -> None:
