@@ -23,8 +23,8 @@ from mediafm_cli.model.title import Title
 from mediafm_cli.train.config import MODALITY_WISE, TrainConfig
 from mediafm_cli.train.loop import pretrain
 
-ADAMW = (1.25e-4, 2.5e-4, 5e-4, 1e-3)
-MUON = (0.005, 0.01, 0.02, 0.04)
+ADAMW = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
+MUON = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Grids of as many rates. Muon's is of its own matrices; AdamW's, of the others, stays at 1e-3."""
 
 SHARES = (1.0, 0.75, 0.5)

@@ -54,6 +54,31 @@ def test_variants_are_trained_into_the_output_folder_and_used_again(
     assert second.out == first.out
 
 
+def test_a_dry_run_lists_the_variants_and_trains_none(
+    mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path
+) -> None:
+    words = ["ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out", "--retrain", "--max-steps", 2]
+    mediafm(*words, "--only", "missing=zero")
+
+    planned = mediafm(*words, "--dry-run", "--seeds", 2)
+
+    lines = planned.err.splitlines()
+    assert (planned.code, planned.out) == (0, "")
+    assert lines[0].endswith("that the model never learned from")
+    assert any(line.startswith("ablate: missing=zero, seed 0: is there already: ") for line in lines)
+    assert any(line.startswith("ablate: missing=zero, seed 1: would be trained: ") for line in lines)
+    assert any(line.startswith("ablate: optimizer=adamw, seed 0: would be trained: ") for line in lines)
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 2
+
+
+def test_a_dry_run_refuses_what_the_run_would(
+    mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path
+) -> None:
+    words = ["ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out", "--retrain", "--dry-run"]
+
+    assert mediafm(*words, "--only", "optimiser=adamw").code == 2
+
+
 def test_other_encoders_are_swapped_in(
     mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path
 ) -> None:

@@ -272,6 +272,14 @@ def test_another_name_and_other_content_make_a_held_out_title(stores: list[Path]
     assert (found.held_out, found.titles) == (True, ("stranger",))
 
 
+def test_another_cut_of_a_learned_film_is_known_by_the_media_file(stores: list[Path], model_folder: Path) -> None:
+    seen = next(path for path in stores if path.stem in learned(model_folder))
+    other_cut = rename(seen, "other-cut")
+    reverse_shots(other_cut)
+
+    assert "other-cut" not in run_ablation([*stores, other_cut], model_folder).titles
+
+
 def test_without_a_learned_title_there_is_no_mean_vector_and_no_skill_over_it(
     stores: list[Path], model_folder: Path
 ) -> None:

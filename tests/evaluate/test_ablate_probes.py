@@ -14,6 +14,7 @@ from mediafm_cli.evaluate.ablation.interventions import without
 from mediafm_cli.evaluate.ablation.probes import WHOLE, Asked, Probes, Question, read_probes
 from mediafm_cli.evaluate.ablation.retrain import RunSettings
 from mediafm_cli.evaluate.probes.probe import run_probe
+from mediafm_cli.evaluate.probes.probing import Task
 from mediafm_cli.model.folder import load_model, read_config
 from mediafm_cli.train.catalogue import open_catalogue
 
@@ -84,10 +85,10 @@ def test_what_was_asked_is_recorded(probed: Ablation) -> None:
     assert "the label of clips" in [found.of for found in probed.dependences]
 
 
-def small_probes(catalogue: SmallCatalogue) -> tuple[Probes, list[Asked]]:
+def small_probes(catalogue: SmallCatalogue, task: Task = "multiclass") -> tuple[Probes, list[Asked]]:
     """The whole and the whole without each modality."""
     stored, config = open_catalogue(catalogue.stores), read_config(catalogue.model)
-    probes = read_probes(stored, config, Question(catalogue.labels, "multiclass"), 0, 500, 0.95)
+    probes = read_probes(stored, config, Question(catalogue.labels, task), 0, 500, 0.95)
     model = load_model(catalogue.model)
     asked = [Asked(WHOLE, "trained", (probes.ask_model(model, probes.titles),))]
     for column, block in enumerate(stored.layout.blocks):
@@ -95,6 +96,27 @@ def small_probes(catalogue: SmallCatalogue) -> tuple[Probes, list[Asked]]:
         found = probes.ask_model(model, [one.change(title) for title in probes.titles])
         asked.append(Asked(one.name, "intervention", (found,), WHOLE, one.removed))
     return probes, asked
+
+
+@pytest.mark.parametrize(
+    ("task", "measures"),
+    [("multilabel", {"AP macro", "AP micro"}), ("retrieval", {"AP at 1:3"}), ("ranking", {"Kendall τ"})],
+)
+def test_every_task_can_be_asked(
+    task: Task, measures: set[str], small_catalogue: SmallCatalogue, tmp_path: Path
+) -> None:
+    labels = small_catalogue.labels
+    if task == "ranking":
+        labels = tmp_path / "numbers.csv"
+        labels.write_text(small_catalogue.labels.read_text().replace("scene ", ""))
+
+    probes, asked = small_probes(replace(small_catalogue, labels=labels), task)
+    baseline = replace(asked[0], name="a baseline", kind="baseline")
+    (_, whole, zeroed, *_), _ = probes.rows([baseline, *asked])
+
+    assert (whole.name, set(whole.cells)) == (WHOLE, measures)
+    assert set(zeroed.change) == measures
+    assert probes.record.task == task
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

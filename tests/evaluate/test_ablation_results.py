@@ -143,6 +143,37 @@ def test_changes_are_shown_with_their_intervals_and_those_that_include_zero_are_
     assert zeroed.endswith("100% 0%")
 
 
+def test_changes_of_each_modality_are_shown_too() -> None:
+    zeroed = replace(ROWS[2], change={**ROWS[2].change, "cos video": about(-0.02), "cos audio": about(-0.4)})
+    changes = table(replace(ABLATION, rows=(*ROWS[:2], zeroed))).split("\n\n")[3].splitlines()
+
+    heading, line = changes
+    assert heading.split("  ")[0] == "shown something else, by modality"
+    assert "cos video, over trained" in heading
+    assert line.startswith("trained, audio zeroed")
+    assert "-0.020 [-0.070, +0.080], includes 0" in line
+    assert "-0.400 [-0.450, -0.300]" in line
+
+
+def test_the_model_that_sees_each_shot_alone_stands_beside_the_model() -> None:
+    alone = replace(ROWS[1], name="trained, isolated", kind="intervention", changed_from="trained")
+    first, second, *_ = table(replace(ABLATION, rows=(*ROWS, alone))).split("\n\n")
+
+    assert any(line.startswith("trained, isolated") for line in first.splitlines())
+    assert any(line.startswith("trained, isolated") for line in second.splitlines())
+
+
+def test_titles_fused_with_normalisation_are_said_to_know_no_loudness() -> None:
+    assert "no modality is louder than another" in said(replace(ABLATION, normalize="per-modality"))
+    assert "no modality is louder than another" not in said(ABLATION)
+
+
+def test_few_seeds_are_said_to_be_few() -> None:
+    assert "by seed; 2 are few, 5 would do." in said(RETRAINED)
+    many = replace(RETRAINED.retrained[1], seeds=(-0.08,) * 5)
+    assert "by seed." in said(replace(RETRAINED, retrained=(RETRAINED.retrained[0], many)))
+
+
 def test_the_table_says_whether_context_helps() -> None:
     assert (
         "cosine of trained, over the best baseline, window mean ±2: +0.088 [+0.038, +0.188]. "

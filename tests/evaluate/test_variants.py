@@ -54,6 +54,9 @@ def test_the_grid_of_the_default_recipe_changes_each_of_its_parts() -> None:
         "visible_ratio=0",
         "input_dropout=0",
         "missing=zero",
+        "video-x5",
+        "audio-x5",
+        "text-x5",
         "video-x10",
         "audio-x10",
         "text-x10",
@@ -87,7 +90,7 @@ def test_a_single_modality_is_not_left_out() -> None:
     found = names(model(layout=replace(LAYOUT, blocks=(replace(LAYOUT.blocks[0], stop=13),))))
 
     assert found[:2] == ["reference", "mask=0"]
-    assert not any("x10" in name for name in found)
+    assert not any("-x" in name for name in found)
 
 
 def test_every_variant_of_both_recipes_comes_to_settings_that_can_be_used() -> None:
@@ -96,7 +99,7 @@ def test_every_variant_of_both_recipes_comes_to_settings_that_can_be_used() -> N
         reference = settled(config, "reference")
         for name in names(config)[1:]:
             found = settled(config, name)
-            changes_titles = name.startswith("without") or name.endswith("x10")
+            changes_titles = name.startswith("without") or name.endswith(("x5", "x10"))
             assert (found == reference) == changes_titles, name
 
 

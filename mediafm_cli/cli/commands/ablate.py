@@ -10,9 +10,10 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.errors import INTERRUPTED, UsageError
+from mediafm_cli.errors import INTERRUPTED, UsageError, counted
 
 if TYPE_CHECKING:
+    from mediafm_cli.evaluate.ablation.ablate import Plan
     from mediafm_cli.evaluate.ablation.retrain import Run
 
 
@@ -35,7 +36,8 @@ def ablate(
         bool, typer.Option("--retrain", help="Train variants of the model for comparison; goes on where it stopped.")
     ] = False,
     only: Annotated[
-        list[str], typer.Option(metavar="NAME,…", help="With --retrain: these variants alone; repeatable.")
+        list[str],
+        typer.Option(metavar="NAME,…", help="With --retrain: these variants alone, of those that --dry-run lists."),
     ] = [],  # noqa: B006 - Typer copies it
     set: Annotated[
         list[str],
@@ -43,12 +45,15 @@ def ablate(
     ] = [],  # noqa: B006 - Typer copies it
     swap_stores: Annotated[
         list[Path],
-        typer.Option(metavar="FOLDER", help="With --retrain: the same titles by other encoders; repeatable."),
+        typer.Option(
+            metavar="FOLDER", help="With --retrain: the same titles by other encoders or options; repeatable."
+        ),
     ] = [],  # noqa: B006 - Typer copies it
     seeds: Annotated[int | None, typer.Option(min=1, help="With --retrain: runs of each variant. Default: 1.")] = None,
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="With --retrain: steps of each run. Default: as of the model.")
     ] = None,
+    dry_run: shared.DryRun = False,
     device: shared.Device = "auto",
     seed: shared.Seed = 0,
     null: shared.Nul = False,
@@ -77,7 +82,7 @@ def ablate(
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     swaps = _find_swaps(swap_stores)
     from mediafm_cli.device import find_device
-    from mediafm_cli.evaluate.ablation.ablate import Retraining, run_ablation
+    from mediafm_cli.evaluate.ablation.ablate import Retraining, plan_ablation, run_ablation
     from mediafm_cli.evaluate.ablation.probes import Question
     from mediafm_cli.evaluate.ablation.results import records, table, write_results
     from mediafm_cli.evaluate.ablation.retrain import RUNS, RunSettings
@@ -86,7 +91,11 @@ def ablate(
 
     console = Console(quiet=quiet, as_json=json)
     names = tuple(name.strip() for names in only for name in names.split(","))
-    retraining = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set), swaps)
+    settings = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set), swaps)
+    retraining = settings if retrain else None
+    if dry_run:
+        _tell(plan_ablation(paths, find_model(model), device=find_device(device), retraining=retraining), console)
+        return
 
     def say(run: Run) -> None:
         console.say(
@@ -101,7 +110,7 @@ def ablate(
                 seed=seed,
                 device=find_device(device),
                 question=Question(labels, task, column) if labels and task else None,
-                retraining=retraining if retrain else None,
+                retraining=retraining,
                 progress=lambda unit, done, total: progress(Progress(done, total, unit)),
                 say=say,
             )
@@ -120,6 +129,15 @@ def ablate(
         console.result(table(found))
     for path in written:
         console.say(f"ablate: wrote {path}")
+
+
+def _tell(plan: Plan, console: Console) -> None:
+    """The plan of ``--dry-run``: what would be measured, and a line for each variant to train."""
+    known = "that the model never learned from" if plan.held_out else "THAT THE MODEL LEARNED FROM"
+    console.say(f"ablate: would measure {counted(len(plan.titles), 'title')} {known}")
+    for run in plan.runs:
+        done = "is there already" if run.is_trained else "would be trained"
+        console.say(f"ablate: {run.variant.name}, seed {run.training.seed}: {done}: {run.folder}")
 
 
 def _find_swaps(folders: list[Path]) -> dict[str, list[Path]]:

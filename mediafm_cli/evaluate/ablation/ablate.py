@@ -33,12 +33,20 @@ from mediafm_cli.evaluate.ablation.predictors import (
     window_predictor,
 )
 from mediafm_cli.evaluate.ablation.probes import Asked, ProbeRecord, Probes, Question, read_probes
-from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, swapped_titles
+from mediafm_cli.evaluate.ablation.retrain import (
+    PlannedRun,
+    Run,
+    RunSettings,
+    changed_titles,
+    learned_titles,
+    plan_runs,
+    swapped_titles,
+)
 from mediafm_cli.evaluate.ablation.retrained import Bench, measure_grid
 from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant, choose
 from mediafm_cli.evaluate.bootstrap import Statistic, draw_counts
 from mediafm_cli.evaluate.probes.features import REACHES
-from mediafm_cli.evaluate.probes.probe import find_learned, find_validated
+from mediafm_cli.evaluate.probes.probe import find_learned, find_validated, media_sha256
 from mediafm_cli.model.baselines import mean_vector
 from mediafm_cli.model.folder import FolderConfig, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Block, Title, require_layout
@@ -49,6 +57,7 @@ MEAN, COPY = "mean vector", "all flat"
 """The rows that skill is measured against."""
 
 TRAINED = "trained"
+ISOLATED = f"{TRAINED}, isolated"
 RESAMPLES, LEVEL = 1000, 0.95
 
 
@@ -62,6 +71,7 @@ class Ablation:
             ``chosen_by``: how many of them it was validated on, so that the step that was kept is the best on those.
         modalities: names, in the order of the fused vector.
         rows: the prediction of hidden shots. ``retrained``: of the variants, where any were asked for.
+        normalize: how the titles were fused.
         probes, probes_retrained: the same of what probes find, where there were labels. ``probed``: what was asked.
         chance_top1, chance_mrr: of a guess; None where no title hides two shots at once.
         best: by measure, the baseline of ``rows``, or of ``probes``, that does best.
@@ -85,6 +95,7 @@ class Ablation:
     probes: tuple[Row, ...] = ()
     probes_retrained: tuple[Row, ...] = ()
     probed: ProbeRecord | None = None
+    normalize: str = "none"
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,19 @@ class Retraining:
     only: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     swaps: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an ablation would do.
+
+    Attributes:
+        titles: ids of those to measure. ``held_out``: see ``Ablation``. ``runs``: of the grid, in order.
+    """
+
+    titles: tuple[str, ...]
+    held_out: bool
+    runs: tuple[PlannedRun, ...]
 
 
 @dataclass(frozen=True)
@@ -201,14 +225,38 @@ def run_ablation(
         tuple(retrained),
         *(probes.rows(asked, again) if probes else ((), ())),
         probes.record if probes else None,
+        catalogue.layout.normalize,
     )
 
 
+def plan_ablation(
+    stores: Sequence[Path], model_folder: Path, *, device: torch.device | str = "cpu", retraining: Retraining | None
+) -> Plan:
+    """What ``run_ablation`` would measure and train; nothing is. It raises what that would raise about its inputs."""
+    config = read_config(model_folder)
+    catalogue = open_catalogue(stores)
+    require_layout(config.model.layout, catalogue.layout, "the catalogue")
+    unseen, seen = _split(catalogue, config)
+    runs: list[PlannedRun] = []
+    if retraining:
+        learned = learned_titles(catalogue, config)
+        for variant in _variants(retraining, config, bool(unseen)):
+            layout, titles = catalogue.layout, learned
+            if variant.stores:
+                layout, titles = swapped_titles(variant.stores, learned)
+            runs += plan_runs(variant, config, layout, changed_titles(variant, titles), retraining.settings, device)
+    return Plan(tuple(title.title_id for title in unseen or seen), bool(unseen), tuple(runs))
+
+
 def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], list[Title]]:
-    """The titles that the model never learned from, and those that it did, by name or by content."""
+    """The titles that the model never learned from, and those that it did, by name, by content or by media file."""
     titles = [title.load() for title in catalogue.titles]
-    seen = find_learned(titles, config)
-    return [title for title in titles if title not in seen], seen
+    media = {title.title_id: media_sha256(stored.path) for title, stored in zip(titles, catalogue.titles, strict=True)}
+    learned = {media[title.title_id] for title in find_learned(titles, config)}
+    return (
+        [title for title in titles if media[title.title_id] not in learned],
+        [title for title in titles if media[title.title_id] in learned],
+    )
 
 
 def _variants(retraining: Retraining, config: FolderConfig, held_out: bool) -> list[Variant]:
@@ -243,7 +291,7 @@ def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], s
     ):
         yield _Planned(predictor, "baseline")
     yield _Planned(model_predictor(TRAINED, model), "trained", lambda title: title)
-    yield _Planned(isolated_predictor(f"{TRAINED}, isolated", model), "intervention")
+    yield _Planned(isolated_predictor(ISOLATED, model), "intervention")
     for one in interventions(measured, model.config):
         predictor = model_predictor(f"{TRAINED}, {one.name}", model, one.change)
         yield _Planned(predictor, "intervention", one.change, one.removed)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mediafm_cli.evaluate.ablation.ablate import Ablation
+from mediafm_cli.evaluate.ablation.ablate import ISOLATED, Ablation
 from mediafm_cli.evaluate.ablation.bars import plot
 from mediafm_cli.evaluate.ablation.comparison import Row
 from mediafm_cli.evaluate.ablation.dependence import Dependence
@@ -29,23 +29,27 @@ WHOLE = ("cosine", "top-1", "MRR", "over mean", "over copy")
 
 RETRAINED = ("mean cosine", "MRR")
 
+ENOUGH_SEEDS = 5
+"""Runs from which on it shows how far training varies."""
+
 
 def table(ablation: Ablation) -> str:
     """Aligned plain text: what was predicted, modality by modality, what changes do, and on what it was measured."""
-    models = [row for row in ablation.rows if row.kind in ("baseline", "trained")]
-    changed = [row for row in ablation.rows if row.kind not in ("baseline", "trained")]
-    trained = [row for row in models if row.kind == "trained"]
+    models = [row for row in ablation.rows if row.kind != "intervention" or row.name == ISOLATED]
+    shown = [row for row in ablation.rows if row.kind != "baseline"]
+    by_modality = [f"cos {name}" for name in ablation.modalities]
     parts = [
         _figures("predicting hidden shots", models, WHOLE, ablation.best),
-        _figures("by modality", models, [f"cos {name}" for name in ablation.modalities], ablation.best),
-        _changes("shown something else", [*trained, *changed], "cosine"),
+        _figures("by modality", models, by_modality, ablation.best),
+        _changes("shown something else", shown, "cosine", ("MRR",)),
+        _gains("shown something else, by modality", shown, by_modality),
     ]
     if ablation.retrained:
         parts.append(_changes("trained anew", ablation.retrained, RETRAINED[0], RETRAINED[1:]))
     if ablation.probed:
         parts += _probe_parts(ablation, ablation.probed)
     parts.append([*_answers(ablation)])
-    return "\n\n".join("\n".join(part) for part in [*parts, list(_legend(ablation))])
+    return "\n\n".join("\n".join(part) for part in [*parts, list(_legend(ablation))] if part)
 
 
 def _probe_parts(ablation: Ablation, probed: ProbeRecord) -> Iterator[list[str]]:
@@ -121,6 +125,15 @@ def _changes(title: str, rows: Sequence[Row], measure: str, others: Sequence[str
     return align(lines, left=1)
 
 
+def _gains(title: str, rows: Sequence[Row], measures: Sequence[str]) -> list[str]:
+    """A line for each row that is a change of another: how much higher it is than that one, by each measure."""
+    changed = [row for row in rows if row.changed_from]
+    used = [name for name in measures if any(name in row.change for row in changed)]
+    lines = [[row.name, *(_difference(row.change.get(name)) for name in used)] for row in changed]
+    heading = [title, *(f"{name}, over {row.changed_from}" for row in changed[:1] for name in used)]
+    return align([heading, *lines], left=1) if used else []
+
+
 def _figure(interval: Interval | None, is_best: bool) -> str:
     if interval is None:
         return "–" + " " * 7
@@ -153,9 +166,13 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     if ablation.retrained:
         yield "mean cosine: over the modalities, of those that a variant could learn to predict."
         yield f"Variants were trained like the {REFERENCE}, on the model's training titles, none of which is measured."
-        yield "Their intervals are over titles alone; how far training itself varies, several --seeds show: by seed."
+        seeds = max(1, *(len(row.seeds) for row in ablation.retrained))
+        few = "" if seeds >= ENOUGH_SEEDS else f"; {seeds} {'is' if seeds == 1 else 'are'} few, {ENOUGH_SEEDS} would do"
+        yield f"Their intervals are over titles alone; how far training itself varies, --seeds show: by seed{few}."
     if ablation.probed:
         yield from _probe_legend(ablation.probed)
+    if len(ablation.modalities) > 1 and ablation.normalize == "per-modality":
+        yield "×: as it would be fused without normalisation; with it, as here, no modality is louder than another."
     yield "energy: share of each modality in the squared length of the vectors that the model is shown."
     yield "*: the best baseline, of those that need no training or no context."
     if scores.titles == 1:

@@ -54,6 +54,20 @@ class Run:
 
 
 @dataclass(frozen=True)
+class PlannedRun:
+    """One model of the grid, and what decides it."""
+
+    variant: Variant
+    model: ModelConfig
+    training: TrainConfig
+    folder: Path
+
+    @property
+    def is_trained(self) -> bool:
+        return (self.folder / CONFIG).is_file()  # written last of all
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """How the grid is run.
 
@@ -87,6 +101,11 @@ class ChangedTitle:
 
     def window(self, start: int, stop: int) -> Title:
         return self.variant.change(self.source.window(start, stop))
+
+
+def changed_titles(variant: Variant, titles: Sequence[TitleSource]) -> list[TitleSource]:
+    """What the variant learns from, of ``titles``."""
+    return [ChangedTitle(title, variant) for title in titles] if variant.intervention else list(titles)
 
 
 def learned_titles(catalogue: Catalogue, config: FolderConfig) -> list[TitleSource]:
@@ -126,6 +145,25 @@ def swapped_titles(stores: Sequence[Path], titles: Sequence[TitleSource]) -> tup
     return catalogue.layout, [there[title.title_id] for title in titles]
 
 
+def plan_runs(
+    variant: Variant,
+    config: FolderConfig,
+    layout: Layout,
+    titles: Sequence[TitleSource],
+    settings: RunSettings,
+    device: torch.device | str,
+) -> Iterator[PlannedRun]:
+    """The run of each seed.
+
+    Args:
+        titles: to learn from, as the variant changes them.
+    """
+    for seed in range(config.training.seed, config.training.seed + settings.seeds):
+        model, training = resolve(variant, config, layout, seed, settings.max_steps)
+        name = _name(variant, model, training, titles, torch.device(device).type)
+        yield PlannedRun(variant, model, training, settings.folder / name)
+
+
 def train_variant(
     variant: Variant,
     config: FolderConfig,
@@ -145,17 +183,14 @@ def train_variant(
         TrainingError: a run cannot be trained, or its folder not be used; see ``pretrain``.
         StoppedError, KeyboardInterrupt: by SIGTERM and by Ctrl-C, after a checkpoint.
     """
-    changed = [ChangedTitle(title, variant) for title in titles] if variant.intervention else list(titles)
-    for number in range(settings.seeds):
-        seed = config.training.seed + number
-        model_config, train_config = resolve(variant, config, layout, seed, settings.max_steps)
-        folder = settings.folder / _name(variant, model_config, train_config, changed)
-        reused = (folder / CONFIG).is_file()  # written last of all
+    changed = changed_titles(variant, titles)
+    for number, planned in enumerate(plan_runs(variant, config, layout, changed, settings, device)):
+        seed, folder, reused = planned.training.seed, planned.folder, planned.is_trained
         if not reused:
             result = pretrain(
                 changed,
-                model_config,
-                train_config,
+                planned.model,
+                planned.training,
                 folder,
                 recipe=variant.name,
                 resume=True,
@@ -174,9 +209,16 @@ def _go_on(progress: Callable[[float], None], done: int, total: int, metrics: Me
     progress((done + metrics.step / metrics.steps) / total)
 
 
-def _name(variant: Variant, model_config: ModelConfig, train_config: TrainConfig, titles: Sequence[TitleSource]) -> str:
-    """The variant, the seed, and 12 digits of the fingerprint of all that decides what is learned."""
+def _name(
+    variant: Variant, model_config: ModelConfig, train_config: TrainConfig, titles: Sequence[TitleSource], device: str
+) -> str:
+    """The variant, the seed, and 12 digits of the fingerprint of all that decides what is learned.
+
+    Args:
+        device: its kind, since a GPU computes in another precision.
+    """
     said = {
+        "device": device,
         "model": to_json(model_config),
         "settings": to_json(train_config),
         "titles": [[title.title_id, title.fingerprint] for title in titles],

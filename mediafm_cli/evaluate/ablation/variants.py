@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mediafm_cli.errors import TrainingError, UsageError
-from mediafm_cli.evaluate.ablation.interventions import Intervention, loud, without
+from mediafm_cli.evaluate.ablation.interventions import LOUDNESS, Intervention, loud, without
 from mediafm_cli.model.config import ModelConfig
 from mediafm_cli.model.folder import FolderConfig
 from mediafm_cli.model.fusion import Normalize
@@ -37,7 +37,6 @@ MASKS = (0.0, 0.2, 0.5)
 """Shares of the shots that are hidden whole. With none, no modality is hidden either, and what is visible is asked:
 there is nothing to validate by, and the last weights are kept."""
 
-LOUD = 10
 FIXED = frozenset({"layout", "objective", "seed", "checkpoint_every", "keep_last"})
 """Fields that no variant sets."""
 
@@ -85,12 +84,12 @@ def grid(config: FolderConfig) -> Iterator[Variant]:
             if has[name] != value and _asks({**has, name: value}):
                 yield Variant(_named({name: value}), {name: value})
     if len(layout.blocks) > 1:
-        for column, block in enumerate(layout.blocks):
-            yield Variant(
-                f"{block.name}-x{LOUD}", intervention=loud(layout.blocks, column, LOUD, "none"), normalize="none"
-            )
+        for factor in LOUDNESS:
+            for column, block in enumerate(layout.blocks):
+                louder = loud(layout.blocks, column, factor, "none")
+                yield Variant(f"{block.name}-x{factor}", intervention=louder, normalize="none")
         if layout.normalize == "none":
-            undone = loud(layout.blocks, 0, LOUD, "per-modality")  # the same, whichever is loud
+            undone = loud(layout.blocks, 0, LOUDNESS[-1], "per-modality")  # the same, whichever is loud and however
             yield Variant("loud-normalised", intervention=undone, normalize="per-modality")
 
 

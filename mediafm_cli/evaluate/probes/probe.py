@@ -151,7 +151,7 @@ def read_labelled(catalogue: Catalogue, source: Path, task: Task, column: str) -
     ]
     labels = read_labels(of_titles, column, task, source)
     titles = [title.load() for title in used]
-    require_apart(titles, [_media(title.path) for title in used])
+    require_apart(titles, [media_sha256(title.path) for title in used])
     overlaps = [find_overlaps(title.path, some) for title, some in zip(used, of_titles, strict=True)]
     return Labelled(titles, overlaps, labels)
 
@@ -293,6 +293,7 @@ def require_apart(titles: Sequence[Title], media: Sequence[str]) -> None:
                 raise UsageError(what, why, "Leave one of them out.")
 
 
-def _media(path: Path) -> str:
+def media_sha256(path: Path) -> str:
+    """The fingerprint of the media file that a store was made from."""
     with open_store(path) as store:
         return store.source.fingerprint
