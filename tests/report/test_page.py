@@ -121,7 +121,22 @@ def test_the_best_baseline_is_not_said_to_be_untrained() -> None:
     html = render_page(make_report(), ablation)
 
     assert "trained, shots shuffled <small>best baseline</small>" in html
-    assert "the best row that needs no training, or no context." in html
+    assert "A baseline needs no training, or no context; the broken line is the best of them." in html
+
+
+def test_a_baseline_is_told_from_a_model_in_words() -> None:
+    names = [("all flat", False), ("window mean ±2", False), ("trained", True), ("loud: audio", True)]
+    bars = tuple(Bar(name, 0.5, None, None, trained, name == "window mean ±2") for name, trained in names)
+
+    html = render_page(make_report(), AblationSummary((BarChart("Probes", "AP micro", 0, 1, bars),), "2 titles"))
+
+    rows = re.findall(r'<th scope="row">(.*?)</th>', html)
+    assert rows == [
+        "all flat <small>baseline</small>",
+        "window mean ±2 <small>best baseline</small>",
+        "trained",
+        "loud: audio",
+    ]
 
 
 def test_a_title_of_one_shot_is_shown() -> None:

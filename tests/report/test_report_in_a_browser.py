@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from made_reports import make_report, make_title
 from PIL import Image
+from visits import WIDTHS, Open, go_without
 
-from mediafm_cli.report.ablation import AblationSummary, Bar, BarChart
 from mediafm_cli.report.page import render_page
 from mediafm_cli.report.title import Caption
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-WIDTHS = {"phone": (390, 844), "desk": (1440, 900)}
 HOSTILE = """</script><img src=x onerror="window.stolen=1"><b>'"&{{ 7*7 }}"""
 
 # The contrast of every text with what lies behind it, by the formula of WCAG 2.2 (relative luminance).
@@ -57,70 +39,6 @@ CONTRASTS = """() => {
   }
   return low;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = os.environ.get("MEDIAFM_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no Chromium was found (set MEDIAFM_TEST_CHROMIUM to one)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Visit:
-    """An open page, and what it said and asked for."""
-
-    page: Page
-    problems: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def text(self, selector: str) -> str:
-        return self.page.inner_text(selector)
-
-
-Open = Callable[..., Visit]
-
-
-@pytest.fixture
-def visit(chromium: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a page from a file; at the end, nothing was asked of the network and nothing was complained about."""
-    visits: list[Visit] = []
-
-    def open_page(html: str, width: str = "desk", scheme: Any = "light", address: str = "", **options: Any) -> Visit:
-        file = tmp_path / "report.html"
-        file.write_text(html)
-        size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-        page = chromium.new_page(viewport=size, color_scheme=scheme, **options)  # type: ignore[arg-type]
-        opened = Visit(page)
-        visits.append(opened)
-        page.on("console", lambda said: opened.problems.append(said.text))
-        page.on("pageerror", lambda error: opened.problems.append(str(error)))
-        page.on("request", lambda request: opened.requests.append(request.url))
-        page.goto(file.as_uri() + address)
-        page.wait_for_function("document.getElementById('where').textContent !== ''")
-        return opened
-
-    yield open_page
-    for opened in visits:
-        opened.page.close()
-        assert opened.problems == []
-        assert [url[:60] for url in opened.requests if not url.startswith(("file:", "data:"))] == []
-        assert sum(url.startswith("file:") for url in opened.requests) <= 1
-
-
-@pytest.fixture(scope="module")
-def html() -> str:
-    """Two titles with everything: a model, its curves, an ablation, a gradual transition, a caption of a sound."""
-    bars = (Bar("all flat", 0.4, 0.3, 0.5, False, True), Bar("trained", 0.6, None, None, True))
-    first = make_title("Nacht", 9, seed=1, begins=["start", "gradual", *["cut"] * 7], transitions={1: (1.5, 2.5)})
-    second = make_title("Tag & Traum", 5, seed=2, captions=[Caption(0, 1, "[wind]", True)])
-    ablation = AblationSummary((BarChart("Predicting hidden shots", "cosine", 0.0, 0.7, bars),), "2 titles")
-    return render_page(make_report(first, second), ablation)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -154,34 +72,6 @@ def test_the_address_chooses_a_shot_at_the_start_and_later(visit: Open, html: st
 @pytest.mark.parametrize("address", ["#nothing:3", "#Nacht:999", "#%E0%A4%A:1", "#timeline", "#:"])
 def test_an_address_that_names_no_shot_does_no_harm(visit: Open, html: str, address: str) -> None:
     assert visit(html, address=address).text("#where").startswith("shot ")
-
-
-def test_the_keyboard_alone_reaches_and_chooses_everything(visit: Open, html: str) -> None:
-    opened = visit(html)
-    focused = "document.activeElement.id"
-    seen = []
-    for _ in range(8):
-        opened.page.keyboard.press("Tab")
-        seen.append(opened.page.evaluate(focused))
-
-    opened.page.focus("#shot-0")
-    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "Home", "ArrowRight"):
-        opened.page.keyboard.press(key)
-
-    assert seen[1:4] == ["title", "next", "shot-0"]
-    assert opened.page.evaluate(focused) == "shot-1"
-    assert opened.text("#where").startswith("shot 1 ")
-    assert opened.page.eval_on_selector("#shot-1", "one => getComputedStyle(one).outlineStyle") == "solid"
-
-
-def test_enter_on_a_near_shot_goes_there(visit: Open, html: str) -> None:
-    opened = visit(html)
-    opened.page.focus("#near-context li:first-child button")
-    named = opened.text("#near-context li:first-child b")
-
-    opened.page.keyboard.press("Enter")
-
-    assert opened.text("#shot h3") == named.replace(", ", ", shot ")
 
 
 def test_near_shots_can_be_limited_to_other_titles(visit: Open, html: str) -> None:
@@ -292,3 +182,27 @@ def test_labels_mark_the_map(visit: Open) -> None:
 
     assert opened.page.locator("#mark option").all_inner_texts()[0] == "light"
     assert opened.page.locator("#marks button").all_inner_texts() == ["no label (1)", "day (2)", "night (1)"]
+
+
+def test_marks_are_told_apart_without_colour(visit: Open) -> None:
+    """Fourteen, and the one of the others: of any two, an eighth of what either covers the other does not."""
+    title = make_title("film", 16, labels=[f"label {number:02}" for number in range(16)])
+    opened = visit(render_page(make_report(title, label="label")), device_scale_factor=2)
+
+    covers = """() => [...document.querySelectorAll("#marks canvas")].map((one) =>
+      [...one.getContext("2d").getImageData(0, 0, one.width, one.height).data].filter((_, at) => at % 4 === 3))"""
+    covered = np.array(opened.page.evaluate(covers)) / 255
+
+    pairs = [(one, other) for number, one in enumerate(covered) for other in covered[:number]]
+    assert len(covered) == 15
+    assert min(1 - np.minimum(*pair).sum() / np.maximum(*pair).sum() for pair in pairs) > 1 / 8
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_without_a_browser_these_tests_are_skipped_or_where_it_is_required_fail(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("MEDIAFM_REQUIRE_CHROMIUM", required)
+
+    with pytest.raises(outcome, match="no Chromium"):
+        go_without("no Chromium")

@@ -1,8 +1,18 @@
 // A map of all shots of all titles, before context and after.
 
-const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "ring", "down"];
+// Corners of the marks, in their size; the circle has none. Each comes filled and then hollow: no two differ in colour alone.
+const SHAPES = [
+  null,
+  [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+  [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]],
+  [[0, -1.3], [1.1, 0], [0, 1.3], [-1.1, 0]],
+  [[0, -0.5], [0.6, -1.1], [1.1, -0.6], [0.5, 0], [1.1, 0.6], [0.6, 1.1], [0, 0.5], [-0.6, 1.1], [-1.1, 0.6], [-0.5, 0], [-1.1, -0.6], [-0.6, -1.1]],
+  [[-1, -1.1], [1, -1.1], [-1, 1.1], [1, 1.1]],
+  [[0, 1.2], [1.1, -0.8], [-1.1, -0.8]],
+];
+const OTHERS = [[-0.8, -0.3], [0.8, -0.3], [0.8, 0.3], [-0.8, 0.3]];
 const COLOURS = 6;
-const MOST_MARKS = 14;
+const MOST_MARKS = 2 * SHAPES.length;
 
 const LABELS = [...new Set(TITLES.flatMap((title) => title.labels || []))].sort();
 const WAYS = {
@@ -29,27 +39,17 @@ function group() {
 
 function drawMark(context, number, x, y, size) {
   const isOther = number === MOST_MARKS;
-  const shape = isOther ? "circle" : SHAPES[number % SHAPES.length];
-  const tone = colour(isOther ? "bar" : `c${number % COLOURS}`);
-  const r = isOther ? size * 0.6 : size;
-  context.fillStyle = tone;
-  context.strokeStyle = tone;
-  context.lineWidth = size * 0.55;
+  const isHollow = !isOther && number >= SHAPES.length;
+  const corners = isOther ? OTHERS : SHAPES[number % SHAPES.length];
+  const r = isHollow ? size * 0.9 : size;
+  context.fillStyle = colour(isOther ? "bar" : `c${number % COLOURS}`);
+  context.strokeStyle = context.fillStyle;
+  context.lineWidth = size * 0.3;
   context.beginPath();
-  if (shape === "circle") context.arc(x, y, r, 0, 7);
-  else if (shape === "square") context.rect(x - r * 0.88, y - r * 0.88, r * 1.76, r * 1.76);
-  else if (shape === "ring") context.arc(x, y, r * 0.8, 0, 7);
-  else if (shape === "cross") {
-    context.moveTo(x - r * 0.85, y - r * 0.85);
-    context.lineTo(x + r * 0.85, y + r * 0.85);
-    context.moveTo(x + r * 0.85, y - r * 0.85);
-    context.lineTo(x - r * 0.85, y + r * 0.85);
-  } else {
-    const corners = { triangle: [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]], down: [[0, 1.2], [1.1, -0.8], [-1.1, -0.8]], diamond: [[0, -1.3], [1.1, 0], [0, 1.3], [-1.1, 0]] }[shape];
-    corners.forEach(([dx, dy], corner) => context[corner ? "lineTo" : "moveTo"](x + dx * r, y + dy * r));
-    context.closePath();
-  }
-  if (shape === "cross" || shape === "ring") context.stroke();
+  if (corners) for (const [dx, dy] of corners) context.lineTo(x + dx * r, y + dy * r);
+  else context.arc(x, y, r, 0, 7);
+  context.closePath();
+  if (isHollow) context.stroke();
   else context.fill();
 }
 
@@ -87,7 +87,8 @@ function drawMap(space) {
   }
   const shares = DATA.maps[space].variance.map((share) => `${Math.round(100 * share)} %`);
   byId(`axes-${space}`).textContent = `Across ${shares[0]} of the variance, upward ${shares[1]}.`;
-  canvas.setAttribute("aria-label", `Map of ${places.length} shots ${WORDS[space]}, marked by ${WAYS[map.way][0]}; the chosen shot is ringed.`);
+  canvas.setAttribute("aria-label", `Map of ${places.length} shots ${WORDS[space]}, marked by ${WAYS[map.way][0]}; the chosen shot is ringed`);
+  sayPlace(canvas, row(), places.length, nameOf(row()));
 }
 
 function fillMarks() {
@@ -120,6 +121,12 @@ function nameOf(number) {
   return `${TITLES[title].id}, ${text.length > 90 ? `${text.slice(0, 90)}…` : text}`;
 }
 
+/** Choose the shot of a row of all shots, or the nearest row that there is. */
+function chooseRow(number) {
+  const { title, shot } = ownerOf(Math.max(0, Math.min(number, map.groups.length - 1)));
+  choose(title, shot);
+}
+
 for (const space of DATA.spaces) {
   const canvas = byId(`map-${space}`);
   const under = (event) => {
@@ -141,10 +148,9 @@ for (const space of DATA.spaces) {
   });
   canvas.addEventListener("click", (event) => {
     const number = under(event);
-    if (number < 0) return;
-    const { title, shot } = ownerOf(number);
-    choose(title, shot);
+    if (number >= 0) chooseRow(number);
   });
+  whenStepped(canvas, (step) => chooseRow(row() + step));
 }
 
 byId("mark").append(...Object.entries(WAYS).map(([way, [name]]) => make("option", name, { value: way })));

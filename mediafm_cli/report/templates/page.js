@@ -88,6 +88,24 @@ function choose(title, shot, tellAddress = true) {
 
 const addressOf = (title, shot) => `#${encodeURIComponent(TITLES[title].id)}:${shot}`;
 
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
+
+/** Call `move(step, key)` when a key is pressed that goes one further, ten, or to an end. */
+function whenStepped(element, move) {
+  element.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS) || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    move(STEPS[event.key], event.key);
+  });
+}
+
+/** Say of a slider where it is, of how many, and what is there. */
+function sayPlace(slider, place, of, words) {
+  slider.setAttribute("aria-valuenow", String(place));
+  slider.setAttribute("aria-valuemax", String(of - 1));
+  slider.setAttribute("aria-valuetext", words);
+}
+
 /** The title and shot that the address names, if it names any. */
 function fromAddress() {
   const found = /^#(.+):(\d+)$/.exec(location.hash);

@@ -153,7 +153,7 @@ function sayTitle(title) {
   const gradual = Object.keys(title.transitions).length;
   const transitions = `${gradual} begin${gradual === 1 ? "s" : ""} with a gradual transition`;
   const sound = title.sound ? "Waveform and loudness below." : "";
-  byId("lanes-alt").textContent = `over ${clock(span(title).length)}: ${counted}, ${transitions}; ${title.captions.length} captions. ${sound}`;
+  byId("lanes-alt").textContent = `Over ${clock(span(title).length)}: ${counted}, ${transitions}; ${title.captions.length} captions. ${sound}`;
   for (const lane of ["wave", "level"]) canvases[lane].parentElement.hidden = !title.sound;
   canvases.captions.parentElement.hidden = !title.captions.length;
   byId("key-gradual").hidden = !gradual;
@@ -211,13 +211,9 @@ strip.addEventListener("click", (event) => {
   strip.children[chosen.shot].focus({ preventScroll: true });
 });
 
-strip.addEventListener("keydown", (event) => {
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
-  if (!(event.key in steps) || event.altKey || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  const last = count(TITLES[chosen.title]) - 1;
-  choose(chosen.title, Math.max(0, Math.min(chosen.shot + steps[event.key], last)));
-});
+for (const element of [byId("lanes"), strip]) {
+  whenStepped(element, (step) => choose(chosen.title, chosen.shot + step));
+}
 
 whenChosen((titleChanged) => {
   const title = TITLES[chosen.title];
@@ -227,4 +223,5 @@ whenChosen((titleChanged) => {
   }
   markOption();
   drawLanes();
+  sayPlace(byId("lanes"), chosen.shot, count(title), describe(title, chosen.shot));
 });
