@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mediafm_cli.cli.console import Console
-from mediafm_cli.errors import INTERRUPTED, MediafmError, TrainingError, UsageError, counted
+from mediafm_cli.errors import INTERRUPTED, TERMINATED, MediafmError, TrainingError, UsageError, counted
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +91,7 @@ def train(
     Returns:
         Whether the run came to its end. SIGTERM leaves checkpoints only.
     """
+    from mediafm_cli.cli.app import Terminated
     from mediafm_cli.cli.watching import loss_curve, require_tensorboard, view, write_events
     from mediafm_cli.device import find_device
     from mediafm_cli.train.catalogue import open_catalogue
@@ -152,9 +153,9 @@ def train(
                 engine=Engine(where, engine.shard, engine.workers, engine.compile),
                 progress=watch,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             console.say(f"pretrain {folder}: interrupted; {again}")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED) from None
         except MediafmError as error:
             if os.environ.get("LOCAL_RANK", "0") != "0" and not isinstance(error, PeerError | UsageError):
                 Console().fail(error)  # only this process has it
@@ -206,7 +207,7 @@ def _going_on(start: Start, plan: Plan) -> str:
     return f"{going_on}, where {start.planned} were planned: the learning rate is {now} of its peak there, not {before}"
 
 
-WITHOUT_OPTION = frozenset({"objective", "grad_clip", "metadata_dropout", "layout"})
+WITHOUT_OPTION = frozenset({"objective", "layout"})
 """Settings that no option sets."""
 
 

@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mediafm_cli.device import usable_cores
 from mediafm_cli.errors import StaleError, StoreError, UsageError
 from mediafm_cli.model.title import Layout, MetadataSource, Title
 from mediafm_cli.store.freshness import encode_command, encoder_sha256, fuse_command, require_fresh
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import METADATA, Encoding, Fused, Shots
+from mediafm_cli.train.cores import own_cores
 
 MANY = 64
 """Stores from which on they are opened by several processes; below, starting these takes longer."""
@@ -125,7 +125,7 @@ def _map(file: BinaryIO, place: _Place, start: int, stop: int) -> np.ndarray:
 
 
 def open_catalogue(paths: Sequence[Path]) -> Catalogue:
-    """Open the titles of ``paths``; many of them on all cores.
+    """Open the titles of ``paths``; many of them on all cores that are this process's.
 
     Raises:
         StoreError: a store is not valid or not fused.
@@ -148,8 +148,8 @@ def open_catalogue(paths: Sequence[Path]) -> Catalogue:
 
 
 def _open_all(paths: Sequence[Path]) -> list[tuple[Layout, StoredTitle]]:
-    jobs = min(usable_cores(), 32)
-    if len(paths) < MANY or jobs == 1:
+    jobs = min(own_cores(), 32)
+    if len(paths) < MANY or jobs < 2:
         return [open_title(path) for path in paths]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("forkserver")) as pool:
         return list(pool.map(open_title, paths, chunksize=16))

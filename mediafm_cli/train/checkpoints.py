@@ -40,7 +40,10 @@ from mediafm_cli.train.muon import Muon
 
 STATE = "training_state.safetensors"
 NAME = re.compile(r"step-(\d{8,})")
-BEST = re.compile(r"best-(\d{8,})")
+BEFORE = ".before"
+"""Ends the name of a best model while another of the same step takes its place."""
+
+BEST = re.compile(rf"best-(\d{{8,}})(?:{re.escape(BEFORE)})?")
 STATE_KEYS = {Muon: ("momentum_buffer",), AdamW: ("step", "exp_avg", "exp_avg_sq")}
 AVERAGE = "average"
 
@@ -137,9 +140,9 @@ def _save(
     temporary = final.with_name(TEMPORARY.format(name=final.name))
     try:
         try:
-            if final.exists():  # of a run that was cut off after it
-                _remove(final)
             save_model(temporary, config, weights, record, beside)
+            if final.exists():  # the best model of a run that was cut off after it
+                os.rename(final, final.with_suffix(BEFORE))
             os.rename(temporary, final)
             sync_folder(final.parent)
         finally:
@@ -167,10 +170,16 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a kill left half written. Call it only under the lock of the run."""
+    """Remove what a kill left half written or replaced. Call it only under the lock of the run."""
     for pattern in ("step-*", "best-*"):
         for path in folder.glob(TEMPORARY.format(name=pattern)):
             shutil.rmtree(path)
+    for before in folder.glob(f"best-*{BEFORE}"):
+        final = before.with_suffix("")
+        if final.exists():
+            _remove(before)
+        else:
+            os.rename(before, final)
 
 
 def read_checkpoint(path: Path) -> FolderConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from mediafm_cli.device import usable_cores
 from mediafm_cli.errors import MediafmError, UnavailableError
 from mediafm_cli.model.batch import Batch
+from mediafm_cli.train.cores import own_cores
 from mediafm_cli.train.sequences import Sequences
 from mediafm_cli.train.stopping import leave_signals
 
@@ -25,7 +24,7 @@ def default_workers(device: torch.device) -> int:
     """Processes that read ahead: on a GPU this process's share of the cores, none elsewhere."""
     if device.type != "cuda":
         return 0
-    return min(MOST_WORKERS, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return min(MOST_WORKERS, own_cores())
 
 
 def read_steps(

@@ -90,6 +90,8 @@ def test_a_run_that_goes_on_says_where_and_what_another_length_changes(
         (("--mask-ratio", 1), "--mask-ratio is 1.0; it is a share"),
         (("--hidden", 10, "--heads", 3), "3 heads do not divide --hidden 10"),
         (("--dropout", 1), "--dropout is 1.0; it is a share"),
+        (("--metadata-dropout", 1), "--metadata-dropout is 1.0; it is a share"),
+        (("--grad-clip", 0), "--grad-clip is 0.0, and must be more than 0"),
     ],
 )
 def test_settings_are_named_as_they_are_typed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import random
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from toy_world import SHORT, TINY, make_titles
 from mediafm_cli.errors import TrainingError
 from mediafm_cli.model.folder import TrainingRecord, load_model, read_config
 from mediafm_cli.model.transformer import MediaFM
-from mediafm_cli.train.checkpoints import Trained, save_best
+from mediafm_cli.train.checkpoints import Trained, best_checkpoint, is_checkpoint, remove_leftovers, save_best
 from mediafm_cli.train.config import TrainConfig
 from mediafm_cli.train.distributed import World
 from mediafm_cli.train.loop import pretrain
@@ -200,10 +202,79 @@ def train_and_kill(folder: Path, steps: int, draws: random.Random) -> int:
 def test_the_best_model_takes_the_place_of_one_from_after_the_checkpoint_that_a_run_goes_on_from(
     tmp_path: Path,
 ) -> None:
-    model, alone = MediaFM.seeded(TINY, 0), World(torch.device("cpu"))
-    record = TrainingRecord("", 150, 0, {}, (), {})
-    save_best(tmp_path, Trained(model, []), record, alone)
+    keep_seeded(tmp_path, 0, steps=150)
 
-    save_best(tmp_path, Trained(model, []), replace(record, steps=125), alone)
+    keep_seeded(tmp_path, 0, steps=125)
 
     assert names(tmp_path, "best") == ["best-00000125"]
+
+
+def keep_seeded(folder: Path, seed: int, steps: int = 75) -> None:
+    """Save a model that a seed gives as the best one of a run."""
+    record = TrainingRecord("", steps, seed, {}, (), {})
+    save_best(folder, Trained(MediaFM.seeded(TINY, seed), []), record, World(torch.device("cpu")))
+
+
+def kept_seed(folder: Path) -> int:
+    """The seed of the best model so far, which must be whole."""
+    best = best_checkpoint(folder)
+    assert best is not None
+    load_model(best)
+    return read_config(best).training.seed
+
+
+def test_the_best_model_takes_the_place_of_one_of_its_own_step(tmp_path: Path) -> None:
+    keep_seeded(tmp_path, 0)
+
+    keep_seeded(tmp_path, 1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["best-00000075"]
+    assert kept_seed(tmp_path) == 1
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_full_disk_costs_no_best_model_whose_place_another_of_its_step_takes(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_seeded(tmp_path, 0)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"os.{call}", full)
+    with pytest.raises(TrainingError, match=r"could not be written\. No space left.*saved before is whole"):
+        keep_seeded(tmp_path, 1)
+    monkeypatch.undo()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["best-00000075"]
+    assert kept_seed(tmp_path) == 0
+
+
+class Killed(BaseException):
+    """Ends a process where nothing is tidied up."""
+
+
+@pytest.mark.parametrize(("renames", "seed"), [(0, 0), (1, 0), (2, 1), (3, 1)])
+def test_a_kill_while_a_best_model_takes_the_place_of_one_of_its_step_leaves_one_of_them_whole(
+    tmp_path: Path, renames: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_seeded(tmp_path, 0)
+    rename, left = os.rename, iter(range(renames))
+
+    def rename_or_die(source: Path, target: Path) -> None:
+        if next(left, None) is None:
+            raise Killed
+        rename(source, target)
+
+    monkeypatch.setattr("os.rename", rename_or_die)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    with suppress(Killed):
+        keep_seeded(tmp_path, 1)
+    monkeypatch.undo()
+
+    assert len(list(tmp_path.iterdir())) == 2
+    assert all(is_checkpoint(path) for path in tmp_path.iterdir())
+    kept_seed(tmp_path)
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["best-00000075"]
+    assert kept_seed(tmp_path) == seed

@@ -55,6 +55,14 @@ def test_a_line_that_a_crash_cut_off_is_dropped(tmp_path: Path) -> None:
     assert products(tmp_path / "broken") == products(tmp_path / "straight")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_full_disk_under_the_log_is_told_of_with_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+
+    with pytest.raises(TrainingError, match=r"metrics\.jsonl could not be written\. No space left.*with --resume"):
+        run(tmp_path, resume=True)
+
+
 def test_a_longer_run_goes_on_from_a_finished_one(tmp_path: Path) -> None:
     run(tmp_path)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,10 +26,10 @@ def words(stores: list[Path], model: Path, steps: int, *more: object) -> list[ob
     return ["pretrain", *stores, "-o", model, *SHAPE, "--workers", 1, "--max-steps", steps, *more]
 
 
-def start(*typed: object) -> subprocess.Popen[str]:
+def start(*typed: object, python: Sequence[str] = ("-m", "mediafm_cli")) -> subprocess.Popen[str]:
     """Start a command as the leader of a process group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mediafm_cli", *map(str, typed)],
+        [sys.executable, *python, *map(str, typed)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,
@@ -102,6 +102,30 @@ def test_a_run_that_is_asked_to_end_saves_its_step_and_goes_on_from_it(
     assert_same_weights(model, straight)
 
 
+BEFORE_ITS_FIRST_STEP = """
+import os, sys
+from mediafm_cli.__main__ import main
+from mediafm_cli.train import loop
+
+number = int(sys.argv.pop(1))
+loop.find_start = lambda folder, plan: os.kill(os.getpid(), number)
+main()
+"""
+"""A command that a signal reaches while it gets ready."""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_asked_to_end_before_its_first_step_ends_as_any_command_does(
+    fused_stores: list[Path], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    command = words(fused_stores, tmp_path / "model", 300)
+
+    stopped = ended(start(number.value, *command, python=["-c", BEFORE_ITS_FIRST_STEP]))
+
+    assert stopped[:2] == (code, "")
+    assert stopped[2].endswith(f"pretrain {tmp_path / 'model'}: interrupted; the same command with --resume goes on\n")
+
+
 @contextmanager
 def handlers(number: signal.Signals, handler: signal.Handlers | object) -> Iterator[None]:
     before = signal.signal(number, handler)  # type: ignore[arg-type]
@@ -164,6 +188,34 @@ def test_two_processes_are_killed_restarted_terminated_and_resumed_as_if_nothing
     assert re.search(rf"{steps} steps, \d+ of them before", resumed[2])
     assert ended(undisturbed)[:2] == (0, f"{straight}\n")
     assert_same_weights(model, straight)
+
+
+CODE_TOLD = """
+import os, signal, subprocess, sys
+
+run = subprocess.Popen([sys.executable, "-m", "mediafm_cli", *sys.argv[2:]])
+signal.signal(signal.SIGTERM, lambda number, frame: run.send_signal(number))
+with open(os.path.join(sys.argv[1], os.environ["RANK"]), "w") as file:
+    file.write(str(run.wait()))
+"""
+"""A command whose exit code is left in a folder: torchrun, terminated, tells of none."""
+
+
+def test_of_two_processes_that_are_terminated_each_ends_well_and_torchrun_does_not(
+    fused_stores: list[Path], tmp_path: Path
+) -> None:
+    codes, model = tmp_path / "codes", tmp_path / "model"
+    codes.mkdir()
+    process = launch("--no-python", sys.executable, "-c", CODE_TOLD, codes, *words(fused_stores, model, 100_000))
+    wait_for_steps(process, model, 5)
+
+    process.terminate()
+    code, out, err = ended(process)
+
+    assert {path.name: path.read_text() for path in codes.iterdir()} == {"0": "0", "1": "0"}
+    assert len(list((model / "checkpoints").glob("step-*"))) >= 1
+    assert (code, out) == (1, "")
+    assert "SignalException" in err
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ import gc
 import pickle
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from small_contents import small_contents
 from mediafm_cli.errors import MediafmError, StaleError, StoreError, UsageError
 from mediafm_cli.stages.fuse import fuse_encodings
 from mediafm_cli.store.commit import update_store
+from mediafm_cli.store.freshness import parts_sha256
 from mediafm_cli.store.read import Contents, open_store
 from mediafm_cli.train.catalogue import Catalogue, StoredTitle, open_catalogue, open_title
 
@@ -211,6 +212,23 @@ def test_a_pool_opens_what_one_process_does_and_its_errors_come_through(
     assert caught.value.hint == f"Make it with: mediafm fuse {stores[2]}"
 
 
+@pytest.mark.parametrize(("cores", "beside", "pools"), [(8, "1", [8]), (8, "4", [2]), (2, "2", []), (2, "4", [])])
+def test_processes_of_one_machine_share_the_cores_on_which_stores_are_opened(
+    stores: list[Path], cores: int, beside: str, pools: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr("mediafm_cli.train.catalogue.MANY", 3)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
+    monkeypatch.setattr(
+        "mediafm_cli.train.catalogue.ProcessPoolExecutor",
+        lambda jobs, context: made.append(jobs) or ThreadPoolExecutor(jobs),
+    )
+
+    assert len(open_catalogue(stores).titles) == 3
+    assert made == pools
+
+
 def test_stores_are_opened_without_reading_their_vectors(stores: list[Path]) -> None:
     for store in stores:
         damage(store, "fused/vectors")
@@ -230,6 +248,22 @@ def stale(path: Path) -> None:
     update_store(path, change)
 
 
+def metadata_begun(path: Path) -> None:
+    def begin(contents: Contents) -> Contents:
+        encoding = replace(
+            contents.groups["encodings/text"],
+            vectors=np.zeros((1, 4), np.float32),
+            present=np.zeros(1, bool),
+            done=np.zeros(1, bool),
+            modality="metadata",
+            complete=False,
+            made_from=parts_sha256(contents, ["source/metadata"]),
+        )
+        return contents.with_group("encodings/metadata", encoding)
+
+    update_store(path, begin)
+
+
 def gone(path: Path) -> None:
     path.unlink()
 
@@ -239,6 +273,7 @@ def gone(path: Path) -> None:
     [
         (not_fused, StoreError, "has no fused.*mediafm fuse"),
         (stale, StaleError, "fused"),
+        (metadata_begun, StoreError, r"encodings/metadata is not complete\. Finish it: mediafm encode.* metadata"),
         (
             fuse_otherwise,
             StaleError,

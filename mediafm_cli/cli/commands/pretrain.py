@@ -38,6 +38,9 @@ def pretrain(
     input_dropout: Annotated[
         float | None, typer.Option(min=0, help="Share of what is shown that is dropped. Default: the recipe's.")
     ] = None,
+    metadata_dropout: Annotated[
+        float, typer.Option(min=0, help="Share of the sequences trained without their metadata.")
+    ] = 0.1,
     max_shots: Annotated[
         int, typer.Option(min=1, help="Of one sequence, or the longest title's; of longer titles, windows.")
     ] = 512,
@@ -86,6 +89,7 @@ def pretrain(
     muon_lr: Annotated[float, typer.Option(help="Peak learning rate of Muon.")] = 0.02,
     weight_decay: Annotated[float, typer.Option(min=0, help="Of matrices.")] = 0.1,
     warmup: Annotated[float, typer.Option(min=0, help="Share of the steps over which the rate rises.")] = 0.05,
+    grad_clip: Annotated[float, typer.Option(help="Largest norm of all gradients together.")] = 1.0,
     ema: Annotated[float, typer.Option(min=0, help="Decay of averaged weights, kept in place of the last.")] = 0.0,
     batch_shots: Annotated[int, typer.Option(min=1, help="Shots a step, about, over all processes.")] = 4096,
     accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a process takes its share.")] = 1,
@@ -152,7 +156,9 @@ def pretrain(
             adamw_lr=lr,
             weight_decay=weight_decay,
             warmup=warmup,
+            grad_clip=grad_clip,
             ema=ema,
+            metadata_dropout=metadata_dropout,
             precision=precision,
             val_fraction=val_fraction,
             val_every=val_every,
