@@ -84,6 +84,10 @@ class PluginError(MediafmError):
     exit_code = 4
 
 
+class FailedOnTitleError(PluginError):
+    """An encoder or segmenter failed on one title, and may do well on others (exit code 4)."""
+
+
 class StoreError(MediafmError):
     """A store is not valid, or not what the stage needs (exit code 5)."""
 

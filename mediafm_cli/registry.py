@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from mediafm_cli.errors import MediafmError, PluginError
+from mediafm_cli.errors import FailedOnTitleError, MediafmError, PluginError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -193,6 +193,16 @@ def blame(described: str, doing: str) -> Iterator[None]:
         is_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
         hint = "Give it less at once, such as with --batch-size." if is_memory else "mediafm --debug … shows where."
         raise PluginError(f"{described} failed {doing}.", f"{type(error).__name__}: {error}.", hint) from error
+
+
+@contextmanager
+def blame_on_title(described: str, doing: str) -> Iterator[None]:
+    """As ``blame``, for work on one title: a PluginError, too, becomes one that is of this title alone."""
+    try:
+        with blame(described, doing):
+            yield
+    except PluginError as error:
+        raise FailedOnTitleError(error.what, error.why, error.hint) from error
 
 
 def load_command(found: Found) -> object:

@@ -39,19 +39,36 @@ def segment_titles(
         then: what is done next with each title, in this process; what it returns is reported.
     """
     from mediafm_cli.stages.isolate import run_isolated
-    from mediafm_cli.stages.segment import segment_title
+    from mediafm_cli.stages.segment import SegmentOutcome, segment_title
 
     at_once, decoding = share_cores(len(stores), jobs, hwaccel)
+    alone = len(stores) == 1
+    decoded_by: list[str] = []
 
     def segment(title: Path, progress: OnProgress) -> Outcome:
         how = replace(settings[title], decoding=decoding)
         named = {"overwrite": overwrite, "dry_run": dry_run}
-        alone = len(stores) == 1
         call = segment_title if alone else partial(run_isolated, segment_title)
         outcome = call(title, stores[title], how, progress=progress, **named)
+        if isinstance(outcome, SegmentOutcome) and outcome.decoded_by:
+            decoded_by.append(outcome.decoded_by)
         return then(outcome, progress) if then else outcome
 
-    return run_over_titles("segment", list(stores), segment, console, nul=nul, jobs=at_once)
+    try:
+        return run_over_titles("segment", list(stores), segment, console, nul=nul, jobs=at_once)
+    finally:
+        if hwaccel and decoded_by and not alone:
+            console.say(f"segment: decoded by {hwaccel}: {decoded_by.count(hwaccel)} of {len(decoded_by)}")
+
+
+def require_text_settings(language: str | None, subtitle_encoding: str | None) -> None:
+    """Raise a UsageError where one of the languages is none, or there is no such encoding."""
+    from mediafm_cli.media.languages import parse_languages
+    from mediafm_cli.media.text_encoding import require_encoding
+
+    parse_languages(language)
+    if subtitle_encoding is not None:
+        require_encoding(subtitle_encoding)
 
 
 def share_cores(titles: int, jobs: int | None, hwaccel: str) -> tuple[int, Decoding]:

@@ -34,6 +34,8 @@ MediaFiles = Annotated[
 Subtitles = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Subtitle file. Default: beside the media file, then inside it.")
 ]
+Language = Annotated[str | None, typer.Option(help="Languages of the subtitles, best first: en or pt,es.")]
+SubtitleEncoding = Annotated[str | None, typer.Option(help="Of subtitles that are not UTF-8. Default: found out.")]
 Metadata = Annotated[
     Path | None, typer.Option(metavar="FILE.json|txt", help="What is known of the title: synopsis, tags.")
 ]

@@ -8,7 +8,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from mediafm_cli.errors import EndedError, MediafmError, OthersDoneError, PluginError, UnavailableError
+from mediafm_cli.errors import (
+    EndedError,
+    FailedOnTitleError,
+    MediafmError,
+    OthersDoneError,
+    PluginError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from mediafm_cli.cli.console import Console
@@ -38,8 +45,8 @@ def run_over_titles(
         MediafmError: the error of the only title.
         OthersDoneError: some of several failed; each was reported when it did.
         MediafmError: all of several failed; of the kind of the last.
-        PluginError, UnavailableError: the encoder itself is broken, or what it needs is not there, so that no other
-            title can fare better.
+        PluginError, UnavailableError: the plugin itself is broken, or what it needs is not there, so that no other
+            title can fare better. One that failed on one of several titles fails that title.
         KeyboardInterrupt: with a note that says how many of several titles are done.
     """
     outcomes: dict[Path, Outcome] = {}
@@ -59,10 +66,8 @@ def run_over_titles(
                     progress(told)
 
                 return work(title, watch)
-        except (PluginError, UnavailableError):
-            raise
         except Exception as error:
-            if not several or stopped.is_set():
+            if not several or stopped.is_set() or _ends_run(error):
                 raise
             return error if isinstance(error, MediafmError) else _unforeseen(title, error)
 
@@ -70,7 +75,9 @@ def run_over_titles(
         _, title = numbered
         if isinstance(ended, MediafmError):
             known = any((ended.why, ended.hint) == (before.why, before.hint) for before in failed.values())
-            console.fail(MediafmError(f"{ended.what} As above.") if known and ended.why else ended)
+            what = ended.what if title.name in ended.what else f"{title}: {ended.what}"
+            again = known and ended.why
+            console.fail(MediafmError(f"{what} As above.") if again else type(ended)(what, ended.why, ended.hint))
             failed[title] = ended
             return
         tell = console.detail if several else console.say
@@ -105,6 +112,10 @@ def run_over_titles(
     if failed:
         raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
     return done
+
+
+def _ends_run(error: Exception) -> bool:
+    return isinstance(error, PluginError | UnavailableError) and not isinstance(error, FailedOnTitleError)
 
 
 def _unforeseen(title: Path, error: Exception) -> MediafmError:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.packet import Packet
-from av.subtitles.codeccontext import SubtitleCodecContext
 from av.video.frame import VideoFrame
 
 from mediafm_cli.errors import MediaError
@@ -23,7 +21,8 @@ from mediafm_cli.media.probe import MediaInfo, StreamInfo, require_video
 from mediafm_cli.media.side_data import read_closed_captions
 from mediafm_cli.media.sidecars import find_sidecars, rank_language
 from mediafm_cli.media.sounds import is_sound
-from mediafm_cli.media.subtitles import read_dialogues, read_subtitles
+from mediafm_cli.media.subtitles import read_subtitles
+from mediafm_cli.media.text_packets import UnreadText, read_packet, read_unread, set_aside
 
 _MIN_OVERLAP_S = 0.2
 _MIN_SHARE = 0.5
@@ -69,16 +68,18 @@ class StreamCues:
 
     Attributes:
         timed: (start_s, end_s, text) of the packets of a text stream.
+        unread: those that FFmpeg did not decode.
         closed: captions of broadcasts, which packets or pictures carry.
     """
 
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self.timed: list[tuple[float, float, str]] = []
+        self.unread: list[UnreadText] = []
         self.closed = CaptionChannels()
 
     def take(self, packet: Packet) -> None:
-        """Decode a packet of a text stream; one that is damaged is one cue less."""
+        """Decode a packet of a text stream."""
         if packet.pts is None:
             return
         time_base = float(time_base_of(packet.stream))
@@ -87,7 +88,10 @@ class StreamCues:
             self.closed.take(start, bytes(packet))
             return
         end = start + (packet.duration * time_base if packet.duration else _FALLBACK_DURATION_S)
-        self.timed += [(start, end, text) for text in _decode_texts(packet)]
+        try:
+            self.timed += [(start, end, text) for text in read_packet(packet)]
+        except av.error.FFmpegError:
+            self.unread.append(set_aside(packet, start, end))
 
     def see(self, time_s: float, frame: VideoFrame) -> None:
         """Decode the captions of a picture that is shown at ``time_s`` from the start of the title."""
@@ -109,6 +113,7 @@ class CaptionSource:
         stream: number of the text stream to read; ``None`` where there is none.
         pictures: number of the video stream whose pictures may carry some; ``None`` where they are not looked for.
         name, notes: see ``Captions``.
+        encoding: of the text stream, as the user says; ``None`` finds it out. ``language``: its tag, if it has one.
     """
 
     timed: tuple[tuple[float, float, str], ...]
@@ -116,6 +121,8 @@ class CaptionSource:
     name: str
     notes: tuple[str, ...] = ()
     pictures: int | None = None
+    encoding: str | None = None
+    language: str | None = None
 
     @property
     def names_inside(self) -> tuple[str, ...]:
@@ -128,10 +135,11 @@ class CaptionSource:
         """The captions; ``inside`` holds those of the film, read to its end."""
         if inside is None:
             return Captions(_tidy(self.timed), self.name, self.notes)
-        cues = _tidy([*self.timed, *inside.timed, *inside.closed.timed])
+        again, how = read_unread(f"subtitle stream {self.stream}", inside.unread, self.encoding, self.language)
+        cues = _tidy([*self.timed, *inside.timed, *again, *inside.closed.timed])
         in_pictures = cues and self.pictures is not None
         name = f"stream:{self.pictures}" if in_pictures else self.name
-        return Captions(cues, name, (*self.notes, *self._describe_closed(inside.closed)))
+        return Captions(cues, name, (*self.notes, *how, *self._describe_closed(inside.closed)))
 
     def _describe_closed(self, closed: CaptionChannels) -> list[str]:
         """Which channel was read, where it is not the usual one, and what could not be read."""
@@ -159,7 +167,7 @@ def choose_captions(
         language: languages to prefer, the best first, with commas between them: ``en`` or ``pt-BR,es`` (BCP 47). Where
             a region is not there, the language without it is taken, or with another. Captions tagged with none of the
             languages are passed over.
-        encoding: of subtitle files; ``None`` finds it out.
+        encoding: of the captions, where they are not UTF-8; ``None`` finds it out.
 
     Raises:
         MediaError: the subtitle file that was given cannot be read; one that was found is passed over, with a note.
@@ -181,7 +189,8 @@ def choose_captions(
     stream = _choose_stream(info, wanted, notes)
     if stream is None:
         return CaptionSource((), None, "none", tuple(notes), info.video_index)
-    return CaptionSource((), stream.index, f"stream:{stream.index}", tuple(notes))
+    name = f"stream:{stream.index}"
+    return CaptionSource((), stream.index, name, tuple(notes), encoding=encoding, language=stream.language)
 
 
 def find_captions(
@@ -288,14 +297,6 @@ def _read_inside(path: Path, info: MediaInfo, chosen: CaptionSource, until_s: fl
                 inside.see(video.report.seconds(pts), frame)
             inside.end(video.report.end_s)
     return inside
-
-
-def _decode_texts(packet: Packet) -> list[str]:
-    try:
-        shown = cast("SubtitleCodecContext", packet.stream.codec_context).decode2(packet)
-    except av.error.FFmpegError:
-        return []
-    return [] if shown is None else read_dialogues(shown)
 
 
 def _skip() -> None:

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
-from mediafm_cli.media.container import GLANCE, open_media
+from mediafm_cli.media.container import GLANCE, PROCESSOR, Decoding, open_media
 from mediafm_cli.media.decoding import VideoPass, decode_packet, has_presentation_times, iterate_packets, time_base_of
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.media.sampling import grid_step, sample_times
@@ -60,7 +60,7 @@ class _IndexMisled(Exception):  # noqa: N818 - a turn of the way, never shown to
 
 
 def sample_frames(
-    path: Path, spans: Sequence[tuple[int, int]], needs: Frames, stream_index: int
+    path: Path, spans: Sequence[tuple[int, int]], needs: Frames, stream_index: int, decoding: Decoding = PROCESSOR
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Sample frames uniformly from spans of a title.
 
@@ -71,6 +71,7 @@ def sample_frames(
     Args:
         spans: (start, end) in pts of the stream, end exclusive, ascending and without overlap.
         stream_index: of the video stream in the container.
+        decoding: threads and hardware.
 
     Yields:
         (number of the span, uint8 [count, height, width, 3]), in the order of the spans; ``None`` in place of the array
@@ -86,7 +87,7 @@ def sample_frames(
         targets = _place_targets(spans, needs.count, grid_step(time_base_of(stream)))
         picture = Picture(read_display(container, stream), needs.max_side)
     shot: list[np.ndarray] = []
-    for number, (target, frame) in enumerate(_pick(path, stream_index, targets), start=1):
+    for number, (target, frame) in enumerate(_pick(path, stream_index, targets, decoding), start=1):
         if frame is not None:
             shot.append(picture.render(frame))
         if number % needs.count == 0:
@@ -110,25 +111,27 @@ def _place_targets(spans: Sequence[tuple[int, int]], count: int, step: int) -> l
     ]
 
 
-def _pick(path: Path, stream_index: int, targets: Sequence[_Target]) -> Iterator[tuple[_Target, VideoFrame | None]]:
+def _pick(
+    path: Path, stream_index: int, targets: Sequence[_Target], decoding: Decoding
+) -> Iterator[tuple[_Target, VideoFrame | None]]:
     index = _read_index(path, stream_index)
     done = 0
     if index is not None:
         try:
-            for target, frame in _pick_by_seeking(path, stream_index, targets, index):
+            for target, frame in _pick_by_seeking(path, stream_index, targets, index, decoding):
                 yield target, frame
                 done += 1
         except _IndexMisled:
             index = None
     if index is None:
-        yield from _pick_in_passing(path, stream_index, targets[done:])
+        yield from _pick_in_passing(path, stream_index, targets[done:], decoding)
 
 
 def _pick_in_passing(
-    path: Path, stream_index: int, targets: Sequence[_Target]
+    path: Path, stream_index: int, targets: Sequence[_Target], decoding: Decoding
 ) -> Iterator[tuple[_Target, VideoFrame | None]]:
     """Decode from the start up to the last target."""
-    with open_media(path) as container:
+    with open_media(path, decoding) as container:
         stream = _video_stream(container, stream_index)
         frames = iter(VideoPass(container, stream))
         before: tuple[int, VideoFrame] | None = None
@@ -141,10 +144,10 @@ def _pick_in_passing(
 
 
 def _pick_by_seeking(
-    path: Path, stream_index: int, targets: Sequence[_Target], index: _Index
+    path: Path, stream_index: int, targets: Sequence[_Target], index: _Index, decoding: Decoding
 ) -> Iterator[tuple[_Target, VideoFrame | None]]:
     """Visit the wanted pictures in order; seek where a later key frame comes before the next one."""
-    with open_media(path) as container:
+    with open_media(path, decoding) as container:
         stream = _video_stream(container, stream_index)
         frames: Iterator[tuple[int, VideoFrame]] = iter(())
         at: tuple[int, VideoFrame] | None = None
@@ -185,7 +188,7 @@ def _give_up() -> None:
 def _read_index(path: Path, stream_index: int) -> _Index | None:
     """Read the packets without decoding; ``None`` where they are damaged or do not tell the times of the pictures."""
     shown, keys, seek_to = array("q"), array("q"), array("q")
-    with open_media(path) as container:
+    with open_media(path, GLANCE) as container:
         if not has_presentation_times(container):
             return None
         stream = _video_stream(container, stream_index)

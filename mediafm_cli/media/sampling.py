@@ -7,6 +7,7 @@ frames are the same ones.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +18,7 @@ GRID_S = Fraction(1, 8)
 """The finest grid: a shot of 4 frames or more for each of them is sampled on it or on a coarser one."""
 
 _PER_FRAME = 4  # a coarser grid is taken where a finer one has more than this many times for each frame
+_RUNS = 3  # a shot, the boundary that may end it, and the newest, which decides whether it does
 _RECENT = 48  # times of the finest grid that are held whatever happens: 6 s, and segmenters answer sooner
 _MOST = 4096  # times at which one picture is on show that are looked at: more is a gap of minutes
 
@@ -50,22 +52,35 @@ def _count_multiples(start: int, end: int, step: int) -> int:
 class _Run:
     """Frames since a boundary, thinned as they grow: by the times, all of them multiples of ``spacing``."""
 
-    start: int | None
+    start: float
     spacing: int
     held: dict[int, VideoFrame] = field(default_factory=dict)
 
     def add(self, time: int, frame: VideoFrame, most: int) -> None:
         if time % self.spacing == 0:
             self.held[time] = frame
+        self._thin(most)
+
+    def join(self, later: _Run, most: int) -> None:
+        """Hold what would be held had there been no boundary before ``later``."""
+        self.held |= later.held
+        self._space(max(self.spacing, later.spacing))
+        self._thin(most)
+
+    def _thin(self, most: int) -> None:
         while len(self.held) > most:
-            self.spacing *= 2
-            self.held = {time: frame for time, frame in self.held.items() if time % self.spacing == 0}
+            self._space(2 * self.spacing)
+
+    def _space(self, spacing: int) -> None:
+        self.spacing = spacing
+        self.held = {time: frame for time, frame in self.held.items() if time % spacing == 0}
 
 
 class FrameKeeper:
-    """Holds on to the decoded frames that a shot may still ask for: at most 48 recent ones and 4 for each wanted.
+    """Holds on to the decoded frames that a shot may still ask for: at most 49 recent ones and 12 for each wanted.
 
-    Show it every frame, tell it of every boundary, and take the frames of a shot when it is known where it ends.
+    Show it every frame, tell it of every boundary, and take the frames of a shot when it is known where it ends. A
+    boundary at which no shot was taken is forgotten once two more have come.
 
     Args:
         count: frames a shot. ``step``: see ``grid_step``.
@@ -76,7 +91,8 @@ class FrameKeeper:
         self._step = step
         self._shown: tuple[int, VideoFrame] | None = None
         self._recent: deque[tuple[int, VideoFrame]] = deque()
-        self._runs = [_Run(None, step)]
+        self._most = _PER_FRAME * count
+        self._runs = [_Run(-math.inf, step)]
 
     @property
     def held(self) -> int:
@@ -99,6 +115,8 @@ class FrameKeeper:
     def begin_shot(self, start: int) -> None:
         """A shot may begin at ``start``, in pts."""
         self._runs.append(_Run(start, self._step))
+        if len(self._runs) > _RUNS:
+            self._runs[0].join(self._runs.pop(1), self._most)
 
     def take(self, start: int, end: int) -> list[VideoFrame] | None:
         """The frames of a shot, the last one before ``end``; ``None`` where they are not all held.
@@ -112,11 +130,12 @@ class FrameKeeper:
             since, frame = self._shown
             held |= dict.fromkeys(range(-(-since // self._step) * self._step, end, self._step)[:_MOST], frame)
         times = sample_times(start, end, self._count, self._step)
-        self._runs = [run for run in self._runs if run.start is not None and run.start >= end]
+        while len(self._runs) > 1 and self._runs[1].start <= end:
+            del self._runs[0]
         return [held[time] for time in times] if all(time in held for time in times) else None
 
     def _thin(self, time: int, frame: VideoFrame) -> None:
         for run in reversed(self._runs):
-            if run.start is None or run.start <= time:
-                run.add(time, frame, _PER_FRAME * self._count)
+            if run.start <= time:
+                run.add(time, frame, self._most)
                 return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +142,18 @@ def cut_into_shots(
                 yield boundary
 
         edges = [Boundary(0, "start")]
+        longest = math.inf if rules.max_shot_s is None else rules.max_shot_s / float(report.time_base)
+
+        def end_shot(end: int) -> None:
+            """Split the shot that began last, and keep what is held of its parts."""
+            parts = [edges[-1], *split_long(pts, edges[-1].frame, end, longest)]
+            edges.extend(parts[1:])
+            if frames is not None and keeper is not None:
+                _keep(frames, keeper, [*(pts[part.frame] for part in parts), pts[end]])
+
         checked = _check(segmenter.detect(thumbnails), pts, thumbnails, segmenter)
         for edge in join_short(tell(checked), seconds_of, lambda: report.end_s, rules.min_shot_s):
-            _keep(frames, keeper, pts[edges[-1].frame], pts[edge.frame])
+            end_shot(edge.frame)
             edges.append(edge)
         stream_index = stream.index
     if report.end_pts is None:
@@ -152,9 +162,8 @@ def cut_into_shots(
             f"{report.damaged} packets are damaged." if report.damaged else "Its video stream is empty.",
             "Play it to see whether it is whole, or copy it again.",
         )
-    _keep(frames, keeper, pts[edges[-1].frame], report.end_pts)
     pts.append(report.end_pts)
-    edges = _split(edges, pts, rules, float(report.time_base))
+    end_shot(len(pts) - 1)
     at = np.array([*(edge.frame for edge in edges), len(pts) - 1], dtype=np.int64)
     pts_at = np.array(pts, dtype=np.int64)[at]
     s_at = np.array([report.seconds(int(stamp)) for stamp in pts_at])
@@ -194,21 +203,11 @@ def _look_on(
         yield thumbnail
 
 
-def _keep(frames: KeepFrames | None, keeper: FrameKeeper | None, start: int, end: int) -> None:
-    if frames is not None and keeper is not None:
+def _keep(frames: KeepFrames, keeper: FrameKeeper, edges: Sequence[int]) -> None:
+    for start, end in pairwise(edges):
         held = keeper.take(start, end)
         if held is not None:
             frames.keep(start, end, held)
-
-
-def _split(edges: list[Boundary], pts: array[int], rules: ShotRules, time_base: float) -> list[Boundary]:
-    if rules.max_shot_s is None:
-        return edges
-    parts: list[Boundary] = []
-    ends = [*(edge.frame for edge in edges[1:]), len(pts) - 1]
-    for edge, end in zip(edges, ends, strict=True):
-        parts += [edge, *split_long(pts, edge.frame, end, rules.max_shot_s / time_base)]
-    return parts
 
 
 def _check(

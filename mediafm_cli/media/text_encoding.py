@@ -1,9 +1,10 @@
-"""How the bytes of a subtitle file become text: as they say of themselves, as UTF-8, else by a guess that is told."""
+"""How the bytes of subtitles become text: as they say of themselves, as UTF-8, else by a guess that is told."""
 
 from __future__ import annotations
 
 import codecs
 import logging
+from collections.abc import Sequence
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.media.languages import primary_language, words_of_name
@@ -54,9 +55,26 @@ def decode_text(name: str, data: bytes, encoding: str | None = None) -> tuple[st
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        guessed = _guess(name, data)
-        note = f"{name} is not UTF-8; it was read as {guessed}, so check its letters, or say --subtitle-encoding"
-        return data.decode(guessed, "replace"), [note]
+        guessed = _guess(data, _language_in(name))
+        return data.decode(guessed, "replace"), [_describe_guess(name, guessed)]
+
+
+def decode_pieces(
+    name: str, pieces: Sequence[bytes], encoding: str | None = None, language: str | None = None
+) -> tuple[list[str], list[str]]:
+    """The texts of pieces in one encoding, which is not UTF-8, and a note where it was guessed.
+
+    Letters that are not in the encoding are replaced.
+
+    Args:
+        name: of what they are pieces of, for the note.
+        encoding: as the user says; nothing is guessed then. ``language``: a tag, which narrows the guess.
+    """
+    if not pieces:
+        return [], []
+    taken = encoding or _guess(b"\n".join(pieces), language)
+    texts = [piece.decode(taken, "replace") for piece in pieces]
+    return texts, [] if encoding else [_describe_guess(name, taken)]
 
 
 def require_encoding(name: str) -> str:
@@ -81,12 +99,20 @@ def _decode_as(name: str, data: bytes, encoding: str) -> str:
         raise UsageError(f"{name} is not in {encoding}.", f"{error}.", "Leave --subtitle-encoding out.") from error
 
 
-def _guess(name: str, data: bytes) -> str:
+def _describe_guess(name: str, guessed: str) -> str:
+    return f"{name} is not UTF-8; it was read as {guessed}, so check its letters, or say --subtitle-encoding"
+
+
+def _language_in(name: str) -> str | None:
+    words = words_of_name(name.rpartition(".")[0])[1:]  # the first one is of the title
+    return words[-1] if words else None
+
+
+def _guess(data: bytes, language: str | None) -> str:
     import charset_normalizer
 
     logging.getLogger("charset_normalizer").setLevel(logging.ERROR)
-    words = words_of_name(name.rpartition(".")[0])[1:]  # the first one is of the title
-    likely = _OF_LANGUAGE.get(primary_language(words[-1]), _LEGACY) if words else _LEGACY
+    likely = _OF_LANGUAGE.get(primary_language(language), _LEGACY) if language else _LEGACY
     matches = charset_normalizer.from_bytes(data, cp_isolation=likely)
     best = matches.best()
     if best is None:

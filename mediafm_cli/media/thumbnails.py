@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mediafm_cli.api import Thumbnail
+from mediafm_cli.errors import MediaError
 from mediafm_cli.media.colour import convert_to_rgb
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.fields import take_one_field
@@ -27,27 +29,37 @@ def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator
 
     Yields:
         (pts, frame, thumbnail); a thumbnail without pixels where ``size`` is ``None``.
+
+    Raises:
+        MediaError: FFmpeg cannot scale a picture, or its colours are coded in a way that cannot be shown.
     """
     sampler, reformatter = VideoReformatter(), VideoReformatter()
     nothing: np.ndarray = np.zeros((0, 0, 3), np.uint8)
     for number, (pts, frame) in enumerate(frames):
-        rgb = nothing
-        if size is not None:
-            width, height = size
-            if frame.interlaced_frame or is_beyond_standard(frame.color_trc, frame.color_primaries):
-                rgb = convert_to_rgb(take_one_field(frame), width, height, reformatter, Interpolation.AREA)
-            else:
-                few = frame
-                if min(frame.width // width, frame.height // height) >= _LARGE:
-                    few = sampler.reformat(
-                        frame, width=2 * width, height=2 * height, interpolation=Interpolation.POINT, threads=1
-                    )
-                rgb = _pixels(
-                    reformatter.reformat(
-                        few, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
-                    )
-                )
+        try:
+            rgb = nothing if size is None else _scale(frame, *size, sampler, reformatter)
+        except (av.error.FFmpegError, OSError) as error:
+            raise MediaError(
+                f"The pictures are of the pixel format {frame.format.name}, which cannot be scaled.",
+                f"{error.strerror}.",
+                "Convert it first: for example with ffmpeg and -pix_fmt yuv420p.",
+            ) from error
         yield pts, frame, Thumbnail(number, frames.report.seconds(pts), rgb)
+
+
+def _scale(
+    frame: VideoFrame, width: int, height: int, sampler: VideoReformatter, reformatter: VideoReformatter
+) -> np.ndarray:
+    if frame.interlaced_frame or is_beyond_standard(frame.color_trc, frame.color_primaries):
+        return convert_to_rgb(take_one_field(frame), width, height, reformatter, Interpolation.AREA)
+    few = frame
+    if min(frame.width // width, frame.height // height) >= _LARGE:
+        few = sampler.reformat(frame, width=2 * width, height=2 * height, interpolation=Interpolation.POINT, threads=1)
+    return _pixels(
+        reformatter.reformat(
+            few, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1
+        )
+    )
 
 
 def _pixels(frame: VideoFrame) -> np.ndarray:

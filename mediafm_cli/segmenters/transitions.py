@@ -18,7 +18,7 @@ _EVERY = 2  # only every second frame is tried as the last of a transition: half
 
 @dataclass(frozen=True)
 class TransitionOptions:
-    """When a run of 8 to 64 frames is a transition from its first frame A to its last frame B.
+    """When a run of 8 to 64 frames is a transition from its first frame A to its last frame B, or a part of one.
 
     Attributes:
         change: least mean absolute difference of A and B (RGB values, 0 to 255).
@@ -27,6 +27,8 @@ class TransitionOptions:
         step: most difference between adjacent frames, as a share of the change; a cut takes one step.
         blank: standard deviation up to which a frame is one colour, such as the black of a fade.
         likeness: correlation from which two pictures are the same one, only lighter or darker.
+        straight: correlation of their changes from which two runs that touch are parts of one transition.
+        even: least quality of a part of 64 frames, as a share of that of another.
     """
 
     change: float = 20.0
@@ -35,15 +37,22 @@ class TransitionOptions:
     step: float = 0.3
     blank: float = 8.0
     likeness: float = 0.9
+    straight: float = 0.8
+    even: float = 0.97
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Run:
     first: int
     last: int
     change: float
     quality: float
-    fade: str  # "in", "out" or "" for a dissolve
+    start: np.ndarray  # its first picture, shrunk
+    end: np.ndarray  # its last
+
+    @property
+    def length(self) -> int:
+        return self.last - self.first
 
     @property
     def middle(self) -> int:
@@ -61,6 +70,8 @@ class TransitionFinder:
         self._pictures = np.zeros((0, 0), np.float32)  # the last frames, shrunk: [held, values]
         self._steps = np.zeros(0)  # to each of them from the frame before it
         self._open: list[_Run] = []
+        self._longest: list[_Run] = []  # all that were found of late, kept or not
+        self._waiting: _Run | None = None  # until no other can be a part of the same transition
         self._lit_from: int | None = None
         self._fade_out: _Run | None = None
         self._at = -1
@@ -68,7 +79,9 @@ class TransitionFinder:
     @property
     def settled(self) -> int:
         """Every transition whose middle lies before this frame has been given out."""
-        return min([self._at - _LONGEST, *(run.first for run in self._open)])
+        waiting = [self._waiting] if self._waiting else []
+        begun = min([self._at - _LONGEST, *(run.first for run in (*self._open, *waiting))])
+        return min([begun, *(part.first for part in self._longest if part.last >= begun)])
 
     def push(self, frames: np.ndarray) -> list[Boundary]:
         """Take the next frames, uint8 [m, h, w, 3]."""
@@ -83,6 +96,8 @@ class TransitionFinder:
         self._at += len(frames)
         for run in self._find_runs(len(frames)):
             self._keep(run)
+            if run.length == _LONGEST:
+                self._longest.append(run)
         self._pictures, self._steps = held[-_LONGEST:], self._steps[-_LONGEST:]
         return self._close(self._at - _LONGEST)
 
@@ -105,10 +120,12 @@ class TransitionFinder:
             likely = np.flatnonzero((reach >= options.change) & (steepest <= options.step * reach))
             for end, change, residual in self._find_ends(ends[likely], steepest[likely], length):
                 best[end] = max(best.get(end, (0.0, 0, 0.0)), (change * (1 - residual), length, change))
-        return [
-            _Run(first + end - length, first + end, change, quality, self._fade(end - length, end))
-            for end, (quality, length, change) in sorted(best.items())
-        ]
+        return [self._make_run(end, *best[end]) for end in sorted(best)]
+
+    def _make_run(self, end: int, quality: float, length: int, change: float) -> _Run:
+        last = self._at + 1 - len(self._pictures) + end
+        pictures = self._pictures[end - length], self._pictures[end]
+        return _Run(last - length, last, change, quality, *pictures)
 
     def _find_ends(self, ends: np.ndarray, steepest: np.ndarray, length: int) -> Iterator[tuple[int, float, float]]:
         """Which of the places ``ends`` a transition of this length leads to, its change, and its residual."""
@@ -132,9 +149,8 @@ class TransitionFinder:
             if (moved[place].reshape(-1, 3).mean(axis=1) > 8).mean() >= options.broad:
                 yield int(ends[place]), float(change[place]), float(residual[place])
 
-    def _fade(self, first: int, last: int) -> str:
+    def _fade(self, start: np.ndarray, end: np.ndarray) -> str:
         """Whether a picture comes out of a blank one ("in") or goes into it ("out"), or neither ("")."""
-        start, end = self._pictures[first], self._pictures[last]
         is_same = self._correlation(start, end) >= self._options.likeness
         if start.std() <= self._options.blank or (is_same and start.std() < end.std()):
             return "in"
@@ -152,17 +168,53 @@ class TransitionFinder:
             self._open = [*(other for other in self._open if other not in rivals), run]
 
     def _close(self, before: int) -> list[Boundary]:
+        """Judge the runs that end before a frame, those that are parts of one transition together."""
         done = sorted((run for run in self._open if run.last < before), key=lambda run: run.middle)
         self._open = [run for run in self._open if run.last >= before]
-        return [boundary for run in done for boundary in self._judge(run)]
+        found: list[Boundary] = []
+        for run in map(self._extend, done):
+            if self._waiting is None or not self._is_one(self._waiting, run):
+                found += self._judge_waiting()
+                self._waiting = run
+            else:
+                self._waiting = self._join(self._waiting, run)
+        if self._waiting is not None and all(run.first > self._waiting.last for run in self._open):
+            found += self._judge_waiting()
+        self._longest = [run for run in self._longest if run.last >= before - 2 * _LONGEST]
+        return found
+
+    def _extend(self, run: _Run) -> _Run:
+        """A run of 64 frames with all the others that are parts of the same transition, if that is longer."""
+        if run.length < _LONGEST:
+            return run
+        whole = run
+        for part in self._longest:
+            if part.quality >= self._options.even * run.quality and self._is_one(whole, part):
+                whole = self._join(whole, part)
+        return whole if whole.length >= _LONGEST + _LENGTHS[0] else run
+
+    def _is_one(self, run: _Run, other: _Run) -> bool:
+        touches = run.first <= other.last and other.first <= run.last
+        return touches and self._correlation(run.end - run.start, other.end - other.start) >= self._options.straight
+
+    def _join(self, run: _Run, other: _Run) -> _Run:
+        early = min(run, other, key=lambda part: part.first)
+        late = max(run, other, key=lambda part: part.last)
+        change = float(np.abs(late.end - early.start).mean())
+        return _Run(early.first, late.last, change, run.quality, early.start, late.end)
+
+    def _judge_waiting(self) -> list[Boundary]:
+        run, self._waiting = self._waiting, None
+        return [] if run is None else list(self._judge(run))
 
     def _judge(self, run: _Run) -> Iterator[Boundary]:
         """A fade-out only leads up to a boundary; a fade-in makes one, unless it opens the title."""
-        if run.fade == "out":
+        fade = self._fade(run.start, run.end)
+        if fade == "out":
             self._fade_out = run
             return
         first = run.first
-        if run.fade == "in":
+        if fade == "in":
             if self._lit_from is None or 0 < self._lit_from >= run.first - _LONGEST:
                 return
             if self._fade_out is not None and 0 <= run.first - self._fade_out.last <= _LONGEST:

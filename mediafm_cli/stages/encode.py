@@ -64,7 +64,8 @@ def encode_title(
     Raises:
         StaleError: the store has this modality by another encoder, other options, or other shots.
         MediaError: the media file is gone, or is not the one that was segmented.
-        PluginError: the encoder failed.
+        FailedOnTitleError: the encoder failed on this title.
+        PluginError: the encoder cannot be loaded.
     """
     place = f"encodings/{settings.modality}"
     with open_store(path) as store:

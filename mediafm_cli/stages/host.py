@@ -14,7 +14,7 @@ from mediafm_cli.api import Encoder, Shot, Text
 from mediafm_cli.config import encoder_of, find_preset
 from mediafm_cli.errors import PluginError, UsageError
 from mediafm_cli.options import parse_options
-from mediafm_cli.registry import blame, load_encoder
+from mediafm_cli.registry import blame, blame_on_title, load_encoder
 from mediafm_cli.store.schema import METADATA, MODALITY_NAME
 
 BUILT_IN_MODALITIES = ("video", "audio", "text")
@@ -59,7 +59,8 @@ class EncoderHost:
         encoder: not yet loaded.
         described: its name and distribution, as errors give them.
 
-    Each method raises a PluginError that names the encoder where the encoder fails.
+    Each method raises a PluginError that names the encoder where the encoder fails; those that work on shots raise one
+    that is of their title alone.
     """
 
     def __init__(self, name: str, encoder: Encoder, described: str = "") -> None:
@@ -113,7 +114,7 @@ class EncoderHost:
 
     def prepare(self, shot: Shot) -> Shot:
         """What ``encode`` takes for ``shot``; may be called from any thread once the encoder is loaded."""
-        with self._blame(f"to prepare shot {shot.index}"):
+        with blame_on_title(self.described, f"to prepare shot {shot.index}"):
             return self.encoder.prepare(shot)
 
     def encode(self, shots: Sequence[Shot]) -> Iterator[tuple[list[int], np.ndarray]]:
@@ -123,20 +124,21 @@ class EncoderHost:
             (index of each shot in the title, float32 [that many, dim])
 
         Raises:
-            PluginError: the encoder failed, or gave back something else than finite vectors of its own width.
+            FailedOnTitleError: the encoder failed, or gave back something else than finite vectors of its own width.
         """
-        with self._blame("to split a batch"):
+        with blame_on_title(self.described, "to split a batch"):
             parts = [list(part) for part in self.encoder.split(shots)]
-        if [shot.index for part in parts for shot in part] != [shot.index for shot in shots]:
-            raise PluginError(f"{self.described} split {_span(shots)} wrongly.", "Each belongs to one part, in order.")
+            if [shot.index for part in parts for shot in part] != [shot.index for shot in shots]:
+                what = f"{self.described} split {_span(shots)} wrongly."
+                raise PluginError(what, "Each belongs to one part, in order.")
         for part in parts:
-            with self._blame(f"on {_span(part)}"):
-                vectors = self.encoder.encode(part)
-            yield [shot.index for shot in part], self._checked(vectors, part)
+            with blame_on_title(self.described, f"on {_span(part)}"):
+                vectors = self._checked(self.encoder.encode(part), part)
+            yield [shot.index for shot in part], vectors
 
     def plan(self, shots: Sequence[Shot]) -> None:
         """Count towards ``usage`` what encoding ``shots`` would cost."""
-        with self._blame("to plan"):
+        with blame_on_title(self.described, "to plan"):
             self.encoder.plan(shots)
 
     def usage(self) -> str:

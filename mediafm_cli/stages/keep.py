@@ -13,7 +13,7 @@ from typing import Self
 from av.video.frame import VideoFrame
 
 from mediafm_cli.api import Frames
-from mediafm_cli.media.container import GLANCE, open_media
+from mediafm_cli.media.container import GLANCE, PROCESSOR, Decoding, open_media
 from mediafm_cli.media.display import Picture, read_display
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept import KeptFrom, KeptWriter, kept_path
@@ -31,16 +31,24 @@ class Collector:
     Args:
         fingerprint: of the media file. ``needs``: how many frames a shot, and their size.
         audio_stream: number of the stream whose packets ``sound`` is going to be given; ``None`` keeps no sound.
+        decoding: threads and hardware for frames that are sought after the pass.
 
     Attributes:
         asked: what frames the pass is to keep. ``sound``: takes the packets of the sound.
     """
 
     def __init__(
-        self, media: Path, store: Path, fingerprint: str, needs: Frames, audio_stream: int | None = None
+        self,
+        media: Path,
+        store: Path,
+        fingerprint: str,
+        needs: Frames,
+        audio_stream: int | None = None,
+        decoding: Decoding = PROCESSOR,
     ) -> None:
         self._media = media
         self._needs = needs
+        self._decoding = decoding
         with open_media(media, GLANCE) as container:
             stream = require_video(media, container)
             self._stream = stream.index
@@ -54,8 +62,9 @@ class Collector:
     def finish(self, shots: Shots) -> str:
         """Seek the frames that could not be kept on the way, and put the file in its place; what it holds, in words."""
         left = [span for span in shots.spans if span not in self._frames.spans]
-        for number, frames in sample_frames(self._media, left, self._needs, self._stream) if left else ():
-            self._frames.add(*left[number], frames)
+        if left:
+            for number, frames in sample_frames(self._media, left, self._needs, self._stream, self._decoding):
+                self._frames.add(*left[number], frames)
         if self.sound is not None:
             self.sound.finish()
         self._archive.commit()
@@ -76,7 +85,9 @@ class Collector:
         self._archive.__exit__(kind, error, trace)
 
 
-def keep_later(media: Path, store: Path, fingerprint: str, shots: Shots, needs: Frames) -> str:
+def keep_later(
+    media: Path, store: Path, fingerprint: str, shots: Shots, needs: Frames, decoding: Decoding = PROCESSOR
+) -> str:
     """Keep the frames of shots that were found before; what was kept, in words, empty where they all were already."""
     kept = open_kept_frames(store, fingerprint, shots.video_stream, needs)
     if kept is not None:
@@ -84,5 +95,5 @@ def keep_later(media: Path, store: Path, fingerprint: str, shots: Shots, needs: 
             if all(kept.holds(*span) for span in shots.spans):
                 return ""
     require_writable(store)
-    with Collector(media, store, fingerprint, needs) as collector:
+    with Collector(media, store, fingerprint, needs, decoding=decoding) as collector:
         return collector.finish(shots)

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from mediafm_cli.api import Frames, Title
-from mediafm_cli.errors import MediaError, StaleError
+from mediafm_cli.errors import MediaError, StaleError, counted
 from mediafm_cli.media.captions import Captions, Cue, StreamCues, assign_cues, choose_captions
 from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.hardware import choose_decoding
 from mediafm_cli.media.probe import MediaInfo, probe, require_video
 from mediafm_cli.media.shots import DEFAULT_RULES, ShotList, ShotRules, cut_into_shots
 from mediafm_cli.options import options_as_json, parse_options
-from mediafm_cli.registry import blame, load_segmenter
+from mediafm_cli.registry import blame, blame_on_title, load_segmenter
 from mediafm_cli.stages.keep import Collector, keep_later
 from mediafm_cli.stages.metadata import read_metadata
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress, ignore_progress
@@ -32,6 +32,7 @@ from mediafm_cli.store.read import Contents, read_contents
 from mediafm_cli.store.schema import Boundaries, Cues, Embedding, Encoding, Fused, Shots, Source
 
 _LONG_S = 60.0  # of a shot: few takes last longer, and a title in which no cut was found mostly does
+_GIVEN = "import"  # the segmenter whose cuts somebody gave on purpose
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SegmentSettings:
         rules: which boundaries make shots.
         subtitles: a subtitle file instead of what lies beside or inside the media file.
         language: languages of the subtitles to prefer, such as ``en`` or ``pt,es``.
-        subtitle_encoding: of subtitle files, such as ``cp1251``; ``None`` finds it out.
+        subtitle_encoding: of subtitles that are not UTF-8, such as ``cp1251``; ``None`` finds it out.
         metadata: file with what is known of the title: ``.json`` or text.
         keep_frames: frames of each shot to keep beside the store for ``encode``, and the sound with them, if the shots
             are found in this run; ``None`` keeps neither.
@@ -61,6 +62,17 @@ class SegmentSettings:
     decoding: Decoding = PROCESSOR
 
 
+@dataclass(frozen=True)
+class SegmentOutcome(Outcome):
+    """What ``segment`` says of one title.
+
+    Attributes:
+        decoded_by: the device or ``processor`` that decoded it for its shots; empty where they were not sought.
+    """
+
+    decoded_by: str = ""
+
+
 def segment_title(
     media: Path,
     store: Path,
@@ -69,19 +81,24 @@ def segment_title(
     overwrite: bool = False,
     dry_run: bool = False,
     progress: OnProgress = ignore_progress,
-) -> Outcome:
+) -> SegmentOutcome:
     """Cut one title into shots and commit it to ``store``.
 
     A store that is there already is left alone where it says the same, and refused where it says something else, unless
     ``overwrite``: then what was made from parts that stay the same is kept, and the rest is dropped.
 
+    Where a device loses pictures, the processor decodes the title once more: only it tells what is damage.
+
     Raises:
         MediaError: the file is no media, has no picture, or cannot be read.
         StaleError: the store was made from another file, or with other settings; says which.
         StoreError: the store is damaged; ``overwrite`` replaces no such one.
+        FailedOnTitleError: the segmenter failed on this title, or is wrong about it.
+        PluginError: the segmenter cannot be found, loaded or started.
         UnavailableError: the store's folder cannot be written.
     """
     settings = settings or SegmentSettings()
+    on_processor = replace(settings, decoding=replace(settings.decoding, hwaccel=""))
     needs = settings.keep_frames
     info = probe(media)
     if dry_run or info.video is None:
@@ -95,12 +112,14 @@ def segment_title(
         shots = require_same(there, source, chosen, store)
         require_same_text(shots, source_of_text, store)
         summary = f"shots: {len(shots.text)}, there already"
-        kept = keep_later(media, store, source.fingerprint, shots, needs) if needs and not dry_run else ""
+        kept = ""
+        if needs and not dry_run:
+            kept = keep_later(media, store, source.fingerprint, shots, needs, on_processor.decoding)
         if kept:
-            return Outcome(store, "written", f"{summary}; {kept}")
-        return Outcome(store, "unchanged", summary)
+            return SegmentOutcome(store, "written", f"{summary}; {kept}")
+        return SegmentOutcome(store, "unchanged", summary)
     if dry_run:
-        return Outcome(
+        return SegmentOutcome(
             store, "planned", f"{media} would be cut into shots by {settings.segmenter}", source_of_text.notes
         )
     decoding, path_taken = settings.decoding, ""
@@ -111,12 +130,13 @@ def segment_title(
         progress(Progress(time_s, info.duration_s, "s"))
 
     require_writable(store)
-    with Collector(media, store, source.fingerprint, needs, info.audio_index) if needs else nullcontext() as collector:
+    collecting = needs and Collector(media, store, source.fingerprint, needs, info.audio_index, on_processor.decoding)
+    with collecting or nullcontext() as collector:
         streamed = StreamCues(info.start_s)
         listen = {} if source_of_text.stream is None else {source_of_text.stream: streamed.take}
         if collector and collector.sound and info.audio_index is not None:
             listen[info.audio_index] = collector.sound.take
-        with blame(chosen.described, f"on {media}"):
+        with blame_on_title(chosen.described, f"on {media}"):
             cut = cut_into_shots(
                 media,
                 chosen.segmenter,
@@ -127,12 +147,19 @@ def segment_title(
                 look=None if source_of_text.pictures is None else streamed.see,
                 progress=watch,
             )
-        streamed.end(cut.report.end_s)
-        captions = source_of_text.captions(streamed)
-        notes = tuple(filter(None, (_describe_damage(cut), _describe_uncut(cut, settings), *captions.notes)))
-        shots = _make_shots(cut, captions, source, chosen, info, notes)
-        dropped = _commit(store, media, source, shots, cut, captions, overwrite)
-        kept = collector.finish(shots) if collector else ""
+        lost = cut.report.damaged if decoding.hwaccel else 0
+        if not lost:
+            streamed.end(cut.report.end_s)
+            captions = source_of_text.captions(streamed)
+            uncut = _describe_uncut(cut, settings) or _describe_left_out(cut, settings)
+            notes = tuple(filter(None, (_describe_damage(cut), uncut, *captions.notes)))
+            shots = _make_shots(cut, captions, source, chosen, info, notes)
+            dropped = _commit(store, media, source, shots, cut, captions, overwrite)
+            kept = collector.finish(shots) if collector else ""
+    if lost:
+        outcome = segment_title(media, store, on_processor, overwrite=overwrite, progress=progress)
+        why = f"{decoding.hwaccel} lost {lost} packets or frames, so the processor decoded it once more"
+        return replace(outcome, notes=(*outcome.notes, why))
     if dropped:
         notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
     spoken = sum(bool(text) for text in shots.text)
@@ -142,7 +169,8 @@ def segment_title(
         done.append(path_taken)
     elif path_taken:  # it is not what was asked for
         notes = (*notes, path_taken)
-    return Outcome(store, "written", "; ".join(filter(None, done)), notes)
+    decoded_by = decoding.hwaccel or "processor"
+    return SegmentOutcome(store, "written", "; ".join(filter(None, done)), notes, decoded_by)
 
 
 def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> ChosenSegmenter:
@@ -152,6 +180,7 @@ def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> ChosenSegm
     rate = info.video.frame_rate if info.video else None
     with blame(described, "to start"):
         segmenter = kind(options)
+    with blame_on_title(described, f"on {media}"):
         segmenter.begin(Title(media.stem, Fraction(rate) if rate else None, info.duration_s))
         fingerprint = dict(segmenter.fingerprint())
     recorded = {**options_as_json(segmenter.options), "min_shot_s": settings.rules.min_shot_s}
@@ -167,13 +196,25 @@ def _describe_damage(cut: ShotList) -> str:
 def _describe_uncut(cut: ShotList, settings: SegmentSettings) -> str:
     """Why a long title has no boundary that was found; empty where it has one, or is not long."""
     length_s = float(cut.end_s[-1] - cut.start_s[0])
-    if length_s < _LONG_S or any(boundary.kind not in ("start", "split") for boundary in cut.boundaries):
+    if length_s < _LONG_S or _count_kept(cut):
         return ""
     why = f"{settings.segmenter} found none"
     if cut.found:
         why = f"--min-shot {settings.rules.min_shot_s:g} left out all that {settings.segmenter} found: {cut.found}"
     parts = f"; --max-shot split it into {len(cut)}" if len(cut) > 1 else ""
     return f"no boundary of shots in {length_s:.0f} s: {why}{parts}"
+
+
+def _describe_left_out(cut: ShotList, settings: SegmentSettings) -> str:
+    """How many of the cuts that somebody gave on purpose make no shot; empty where all do."""
+    left_out = cut.found - _count_kept(cut)
+    if settings.segmenter.rpartition(":")[2] != _GIVEN or not left_out:
+        return ""
+    return f"--min-shot {settings.rules.min_shot_s:g} left out {left_out} of {counted(cut.found, 'cut')}"
+
+
+def _count_kept(cut: ShotList) -> int:
+    return sum(boundary.kind not in ("start", "split") for boundary in cut.boundaries)
 
 
 def _make_shots(

@@ -42,6 +42,13 @@ class Float64(Good):
     def encode(self, shots):
         return np.zeros((len(shots), 2))
 
+class OnlyOnce(Good):
+    times = 0
+
+    def encode(self, shots):
+        self.times += 1
+        return super().encode(shots) / (self.times - 2)
+
 class NoLoad(Good):
     def load(self):
         raise OSError("no weights")
@@ -82,6 +89,7 @@ POINTS = {
     "text.shape": "bad_plugin:WrongShape",
     "text.float64": "bad_plugin:Float64",
     "text.noload": "bad_plugin:NoLoad",
+    "text.onlyonce": "bad_plugin:OnlyOnce",
     "text.scatter": "bad_plugin:Scatter",
     "text.twice": "bad_plugin:Float64",
     "text.nowhere": "bad_plugin:Nowhere",
@@ -128,7 +136,7 @@ def test_an_encoder_that_breaks_its_contract_is_one_line_with_its_distribution(
 ) -> None:
     before = [store.read_bytes() for store in stores]
 
-    typed = mediafm("encode", *stores, "--modality", "text", "--encoder", name, "--overwrite")
+    typed = mediafm("encode", stores[0], "--modality", "text", "--encoder", name, "--overwrite")
 
     assert typed.code == 4
     assert typed.out == ""
@@ -136,6 +144,38 @@ def test_an_encoder_that_breaks_its_contract_is_one_line_with_its_distribution(
     assert line.startswith(f"error: {name} (mediafm-bad 0.9) ")
     assert said in line
     assert [store.read_bytes() for store in stores] == before
+
+
+@pytest.mark.parametrize("name", ["text.raising", "text.nowhere", "text.incomplete", "text.noload", "text.nowidth"])
+def test_an_encoder_that_does_not_start_ends_the_run(
+    name: str, mediafm: Mediafm, installed: Path, stores: list[Path]
+) -> None:
+    typed = mediafm("encode", *stores, "--modality", "text", "--encoder", name, "--overwrite")
+
+    assert (typed.code, typed.out, typed.err.count("\n")) == (4, "", 1)
+
+
+def test_an_encoder_that_fails_on_one_title_of_three_fails_that_title(
+    mediafm: Mediafm, installed: Path, stores: list[Path]
+) -> None:
+    words = ["--modality", "text", "--encoder", "text.onlyonce", "--overwrite", "--batch-size", 1000]
+
+    typed = mediafm("encode", *stores, *words)
+
+    assert typed.code == 3
+    assert typed.out.splitlines() == [str(stores[0]), str(stores[2])]
+    assert f"error: {stores[1]}: text.onlyonce (mediafm-bad 0.9) gave numbers that are not finite" in typed.err
+    assert f"error: 1 of 3 titles failed: {stores[1]}." in typed.err
+
+
+def test_an_encoder_that_fails_on_all_titles_is_a_failure_of_the_plugin(
+    mediafm: Mediafm, installed: Path, stores: list[Path]
+) -> None:
+    typed = mediafm("encode", *stores, "--modality", "text", "--encoder", "text.shape", "--overwrite")
+
+    assert (typed.code, typed.out) == (4, "")
+    assert typed.err.count("An encoder gives float32 [4, 2].") == 1
+    assert typed.err.endswith("error: All 3 titles failed.\n")
 
 
 def test_a_segmenter_that_misses_a_method_is_one_line_too(

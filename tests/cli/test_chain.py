@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,22 @@ def test_run_encodes_metadata_where_there_is_any(
     assert typed.code == 0, typed.err
     places = [places_of(folder / f"{films[0].path.stem}.h5") for folder in (ran, told)]
     assert ["encodings/metadata" in found for found in places] == [False, True]
+
+
+def test_run_takes_the_subtitles_of_the_language_and_encoding_that_are_named(
+    mediafm: Mediafm, films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    film = Path(shutil.copy(films[0].path, tmp_path / "film.mp4"))
+    cue = "1\n00:00:00,100 --> 00:00:00,900\n"
+    (tmp_path / "film.en.srt").write_text(f"{cue}It snows.\n")
+    (tmp_path / "film.ru.srt").write_bytes(f"{cue}Идёт снег.\n".encode("cp1251"))
+    words = ["--language", "ru", "--subtitle-encoding", "cp1251"]
+
+    typed = mediafm("run", film, "-o", tmp_path / "ran", "--preset", "offline", "--max-steps", 1, *words)
+
+    assert typed.code == 0, typed.err
+    with open_store(tmp_path / "ran" / "film.h5") as store:
+        assert store.cues.text.tolist() == ["Идёт снег."]
 
 
 def places_of(path: Path) -> tuple[str, ...]:

@@ -13,8 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 from devices import lacks_cuda
 from typed_commands import start
@@ -23,7 +27,8 @@ from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.segmenting import share_cores
 from mediafm_cli.cli.titles import run_over_titles
 from mediafm_cli.errors import MediaError, UnavailableError
-from mediafm_cli.media.container import Decoding
+from mediafm_cli.media.container import PROCESSOR, Decoding
+from mediafm_cli.media.shots import cut_into_shots
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
 from mediafm_cli.store import commit
 from mediafm_cli.synthetic import SyntheticTitle
@@ -225,17 +230,109 @@ def test_a_folder_that_cannot_be_written_ends_the_run_before_any_film_is_decoded
         assert "Choose another folder with -o" in typed.err
 
 
+def write_without_scaler(path: Path) -> Path:
+    """Five pictures of a pixel format that FFmpeg's scaler does not take."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb4"
+        for number in range(5):
+            frame = av.VideoFrame(64, 48, "rgb4")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("command", [["segment"], ["run", "--preset", "offline", "--max-steps", 1]])
+def test_pictures_that_cannot_be_scaled_cost_their_own_title(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path, command: list[object]
+) -> None:
+    odd, others = write_without_scaler(tmp_path / "odd.nut"), [film.path for film in films[:2]]
+
+    typed = mediafm(*command, odd, *others, "-o", tmp_path / "stores")
+
+    assert typed.code == 3
+    assert typed.out.splitlines() == [str(tmp_path / "stores" / f"{film.stem}.h5") for film in others]
+    what = "The pictures are of the pixel format rgb4, which cannot be scaled."
+    assert f"error: {odd}: {what}\n  Operation not supported.\n" in typed.err
+    assert f"error: 1 of 3 titles failed: {odd}." in typed.err
+
+
+def write_segmenter(folder: Path, title: str, body: str) -> str:
+    """A segmenter that takes any title as one shot, but for the title of that name; the words that name it."""
+    (folder / "odd.py").write_text(
+        "from mediafm_cli.api import Boundary, Segmenter\n"
+        "class Odd(Segmenter):\n"
+        "    def begin(self, title):\n"
+        f"        self.is_odd = title.name == {title!r}\n"
+        "        self.begun()\n"
+        "    def begun(self):\n"
+        "        pass\n"
+        "    def detect(self, frames):\n"
+        "        if self.is_odd:\n"
+        "            yield from self.cut()\n"
+        "    def cut(self):\n"
+        "        return []\n"
+        f"    {body}\n"
+    )
+    return f"{folder / 'odd.py'}:Odd"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def begun(self): assert not self.is_odd, 'no such film'", "failed on {film}. AssertionError: no such film."),
+        ("def cut(self): return [1 / 0]", "failed on {film}. ZeroDivisionError: division by zero."),
+        ("def cut(self): return [Boundary(9), Boundary(3)]", "{film}: The segmenter mediafm_plugin_odd:Odd is wrong"),
+    ],
+)
+def test_a_segmenter_that_fails_on_one_title_fails_that_title(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path, body: str, said: str
+) -> None:
+    odd, *others = [film.path for film in films]
+    words = ["--segmenter", write_segmenter(tmp_path, odd.stem, body), "-o", tmp_path / "stores"]
+
+    typed, alone = mediafm("segment", odd, *others, *words), mediafm("segment", odd, *words)
+
+    assert (typed.code, alone.code, alone.out) == (3, 4, "")
+    assert typed.out.splitlines() == [str(tmp_path / "stores" / f"{film.stem}.h5") for film in others]
+    assert said.format(film=odd) in typed.err
+    assert "segment: 3 titles: 1 failed, 2 written\n" in typed.err
+    assert f"error: 1 of 3 titles failed: {odd}." in typed.err
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def __init__(self, options=None): raise KeyError('start')", "failed to start. KeyError: 'start'."),
+        ("raise RuntimeError('no licence')", "could not be loaded. RuntimeError: no licence."),
+    ],
+)
+def test_a_segmenter_that_cannot_be_loaded_or_started_ends_the_run(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path, body: str, said: str
+) -> None:
+    words = ["--segmenter", write_segmenter(tmp_path, "", body), "-o", tmp_path / "stores"]
+
+    typed = mediafm("segment", *(film.path for film in films), *words)
+
+    assert (typed.code, typed.out) == (4, "")
+    (line,) = typed.err.splitlines()
+    assert said in line
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--hwaccel", "cudda"], "error: There is no hardware decoder 'cudda'."),
-        (["--subtitle-encoding", "utf-9"], "error: There is no encoding 'utf-9'."),
+        (["segment", "--hwaccel", "cudda"], "error: There is no hardware decoder 'cudda'."),
+        (["segment", "--subtitle-encoding", "utf-9"], "error: There is no encoding 'utf-9'."),
+        (["run", "--subtitle-encoding", "utf-9"], "error: There is no encoding 'utf-9'."),
+        (["run", "--language", "englisch"], "error: 'englisch' is no language."),
     ],
 )
 def test_a_wrong_word_is_said_once_before_any_title(
     mediafm, folder: Path, tmp_path: Path, words: list[str], error: str
 ) -> None:
-    typed = mediafm("segment", folder, "-o", tmp_path / "stores", *words)
+    typed = mediafm(*words, folder, "-o", tmp_path / "stores")
 
     assert (typed.code, typed.out) == (2, "")
     assert typed.err.count("error:") == 1
@@ -252,6 +349,38 @@ def test_each_film_that_the_device_did_not_decode_is_named(
     for film in films:
         store = tmp_path / "stores" / f"{film.path.stem}.h5"
         assert f"warning: {store}: cuda cannot decode h264 (there is no such device" in typed.err
+
+
+@pytest.mark.parametrize("command", [["segment"], ["run", "--preset", "offline", "--max-steps", 1]])
+def test_how_many_films_a_device_decoded_is_said_once(
+    mediafm, films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[object]
+) -> None:
+    """With a device that decodes all but the first film, as it would."""
+
+    def choose(media: Path, wanted: Decoding) -> tuple[Decoding, str]:
+        if media == films[0].path:
+            return replace(wanted, hwaccel=""), "cuda cannot decode it; the processor does"
+        return wanted, "h264 is decoded by cuda"
+
+    def run_here(work: Callable[..., Outcome], *arguments: Any, **named: Any) -> Outcome:
+        return work(*arguments, **named)
+
+    def cut(*arguments: Any, decoding: Decoding, **named: Any) -> Any:
+        return cut_into_shots(*arguments, decoding=PROCESSOR, **named)
+
+    monkeypatch.setattr("mediafm_cli.media.hardware.require_device", lambda name: None)
+    monkeypatch.setattr("mediafm_cli.stages.segment.choose_decoding", choose)
+    monkeypatch.setattr("mediafm_cli.stages.segment.cut_into_shots", cut)
+    monkeypatch.setattr("mediafm_cli.stages.isolate.run_isolated", run_here)
+    words = [*command, *(film.path for film in films), "-o", tmp_path / "stores", "--hwaccel", "cuda"]
+
+    typed, again = mediafm(*words), mediafm(*words)
+
+    assert (typed.code, again.code) == (0, 0)
+    assert typed.err.count("decoded by") == 1
+    assert "segment: decoded by cuda: 2 of 3\n" in typed.err
+    assert f"warning: {tmp_path / 'stores' / films[0].path.stem}.h5: cuda cannot decode it" in typed.err
+    assert "decoded by" not in again.err
 
 
 class Acts:

@@ -61,6 +61,11 @@ def test_records_for_programs(
     assert {record["version"] for record in records} == {1}
     assert (total["schema"], total["titles"], total["mistakes"]) == ("mediafm.score.total", 3, {"missed cut": 1})
     assert titles[0]["title_id"] == "title_000"
+    assert [(row["boundaries"], row["tolerance_frames"]) for row in titles[0]["scores"]] == [
+        *(("hard", tolerance) for tolerance in (0, 1, 2)),
+        *(("gradual", tolerance) for tolerance in (0, 1, 2)),
+        ("any kind", None),
+    ]
     assert titles[0]["scores"][0] == {
         "boundaries": "hard",
         "tolerance_frames": 0,

@@ -67,7 +67,31 @@ def test_a_cut_on_the_very_frame_is_the_hit_and_the_one_beside_it_the_mistake() 
 def test_one_shared_frame_makes_a_gradual_transition_found(first: int, last: int, hits: int) -> None:
     score = score_boundaries([dissolve(first, last)], true(gradual=[(20, 30)]))
 
-    assert score.gradual == Counts(1, 1, hits)
+    assert score.gradual[0] == Counts(1, 1, hits)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hits"),
+    [(10, 17, [0, 0, 0]), (10, 18, [0, 0, 1]), (31, 35, [0, 1, 1]), (33, 35, [0, 0, 0]), (25, 26, [1, 1, 1])],
+)
+def test_a_tolerance_widens_a_true_transition_at_both_ends(first: int, last: int, hits: list[int]) -> None:
+    score = score_boundaries([dissolve(first, last)], true(gradual=[(20, 30)]))
+
+    assert score.gradual == {tolerance: Counts(1, 1, hits[tolerance]) for tolerance in (0, 1, 2)}
+
+
+def test_a_gradual_transition_that_is_a_hit_with_tolerance_alone_is_a_mistake_and_has_no_iou() -> None:
+    score = score_boundaries([dissolve(32, 35)], true(gradual=[(20, 30)]))
+
+    assert score.gradual[2] == Counts(1, 1, 1)
+    assert [mistake.kind for mistake in score.mistakes] == ["missed gradual", "false gradual"]
+    assert score.ious == ()
+
+
+def test_with_tolerance_one_that_shares_a_frame_goes_before_one_that_is_near() -> None:
+    pairs = match_spans([Span("x", 0, 10), Span("x", 14, 30)], [Span("x", 10, 10), Span("x", 11, 20)], tolerance=2)
+
+    assert pairs == {0: 0, 1: 1}
 
 
 def test_iou_of_a_gradual_transition_by_hand() -> None:
@@ -79,7 +103,7 @@ def test_iou_of_a_gradual_transition_by_hand() -> None:
 def test_a_true_transition_takes_the_one_that_shares_most_and_only_one() -> None:
     score = score_boundaries([dissolve(10, 22), dissolve(23, 29)], true(gradual=[(20, 30)]))
 
-    assert score.gradual == Counts(1, 2, 1)
+    assert score.gradual[0] == Counts(1, 2, 1)
     assert score.ious == (7 / 11,)
     assert score.mistakes == (Mistake("false gradual", None, dissolve(10, 22)),)
 
@@ -96,21 +120,21 @@ def test_of_two_that_share_equally_many_the_shorter_then_the_earlier_is_taken() 
 def test_one_found_over_two_true_ones_finds_one() -> None:
     score = score_boundaries([dissolve(10, 50)], true(gradual=[(10, 19), (30, 49)]))
 
-    assert score.gradual == Counts(2, 1, 1)
+    assert score.gradual[0] == Counts(2, 1, 1)
     assert [mistake.kind for mistake in score.mistakes] == ["missed gradual"]
 
 
 def test_gradual_transitions_in_order_of_their_middle_are_matched_as_well() -> None:
     score = score_boundaries([dissolve(40, 44), dissolve(20, 80)], true(gradual=[(20, 30), (40, 44)]))
 
-    assert score.gradual == Counts(2, 2, 2)
+    assert score.gradual[0] == Counts(2, 2, 2)
 
 
 def test_a_cut_inside_a_gradual_transition_is_a_confusion_that_counts_as_false_and_missed() -> None:
     score = score_boundaries([cut(25)], true(gradual=[(20, 30)]))
 
     assert score.hard[2] == Counts(0, 1, 0)
-    assert score.gradual == Counts(1, 0, 0)
+    assert score.gradual[0] == Counts(1, 0, 0)
     assert score.any_kind == Counts(1, 1, 1)
     assert score.mistakes == (Mistake("cut for gradual", Span("dissolve", 20, 30), cut(25)),)
 
@@ -119,7 +143,7 @@ def test_a_gradual_transition_over_a_cut_is_a_confusion_that_counts_as_false_and
     score = score_boundaries([dissolve(90, 110)], true(100))
 
     assert score.hard[2] == Counts(1, 0, 0)
-    assert score.gradual == Counts(0, 1, 0)
+    assert score.gradual[0] == Counts(0, 1, 0)
     assert score.any_kind == Counts(1, 1, 1)
     assert score.mistakes == (Mistake("gradual for cut", Span("cut", 100, 100), dissolve(90, 110)),)
 
@@ -134,7 +158,7 @@ def test_a_gradual_boundary_inside_a_gradual_transition_is_no_false_cut() -> Non
 def test_a_cut_beside_the_gradual_one_that_was_found_is_a_confusion_too() -> None:
     score = score_boundaries([dissolve(20, 30), cut(25)], true(gradual=[(20, 30)]))
 
-    assert score.gradual == Counts(1, 1, 1)
+    assert score.gradual[0] == Counts(1, 1, 1)
     assert score.hard[2] == Counts(0, 1, 0)
     assert [mistake.kind for mistake in score.mistakes] == ["cut for gradual"]
 
@@ -148,7 +172,7 @@ def test_of_any_kind_two_cuts_match_that_share_one_of_their_two_frames(frame: in
 def test_what_is_found_in_an_ambiguous_place_counts_neither_way(stray: Found) -> None:
     score = score_boundaries([cut(10), stray], true(10, ambiguous=[{"first": 50, "last": 60}]))
 
-    assert (score.hard[0], score.gradual, score.any_kind) == (Counts(1, 1, 1), Counts(), Counts(1, 1, 1))
+    assert (score.hard[0], score.gradual[0], score.any_kind) == (Counts(1, 1, 1), Counts(), Counts(1, 1, 1))
     assert (score.left_out, score.mistakes) == (1, ())
 
 
@@ -182,6 +206,13 @@ def test_a_false_one_is_told_with_what_misled() -> None:
 SPANS = st.lists(st.integers(1, 60), max_size=8, unique=True).map(
     lambda ends: [Span("x", first, last) for first, last in zip(sorted(ends)[::2], sorted(ends)[1::2], strict=False)]
 )
+
+
+@given(SPANS, SPANS)
+def test_a_greater_tolerance_never_finds_fewer(true_spans: list[Span], found: list[Span]) -> None:
+    hits = [len(match_spans(true_spans, found, tolerance)) for tolerance in range(6)]
+
+    assert hits == sorted(hits)
 
 
 @given(SPANS, SPANS)

@@ -76,12 +76,13 @@ def test_the_table_is_aligned_and_has_counts_and_percentages() -> None:
     lines = score_table(add_up([title("film", [10, 21], [10, 20, 90])])).splitlines()
 
     assert lines[:4] == [
-        "          true  found  hits  missed  false  precision  recall      F1  95 % interval",
-        "hard ±0      3      2     1       2      1     50.0 %  33.3 %  40.0 %              –",
-        "hard ±1      3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
-        "hard ±2      3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
+        "            true  found  hits  missed  false  precision  recall      F1  95 % interval",
+        "hard ±0        3      2     1       2      1     50.0 %  33.3 %  40.0 %              –",
+        "hard ±1        3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
+        "hard ±2        3      2     2       1      0    100.0 %  66.7 %  80.0 %              –",
     ]
-    assert lines[4].split() == ["gradual", "0", "0", "0", "0", "0", "–", "–", "–", "–"]
+    for tolerance, line in enumerate(lines[4:7]):
+        assert line.split() == ["gradual", f"±{tolerance}", "0", "0", "0", "0", "0", "–", "–", "–", "–"]
 
 
 def test_the_list_of_mistakes_names_place_and_sheet() -> None:
@@ -113,5 +114,5 @@ def test_the_table_says_that_a_confusion_is_false_among_its_kind_where_it_is_a_h
 
     table = score_table(add_up([TitleScore("a", Path("a.h5"), "a.mp4", 100, score, (1.0,))]))
 
-    assert table.splitlines()[5].split()[:6] == ["any", "kind", "1", "1", "1", "0"]
+    assert table.splitlines()[7].split()[:6] == ["any", "kind", "1", "1", "1", "0"]
     assert "Confusions, which count as false among their kind: 1 cut for gradual, 0 gradual for cut." in table

@@ -288,6 +288,63 @@ def test_text_inside_the_film_is_read(media: Path) -> None:
     assert "NASA’s Goddard" in captions.cues[2].text
 
 
+FRENCH = "Où étais-tu, l’été passé ?"
+TABLE = "昨日の表はどこにある？"  # whose third letter has a backslash for its second byte in cp932
+
+
+def with_length(text: bytes) -> bytes:
+    return len(text).to_bytes(2, "big") + text
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "coded"),
+    [
+        ("film.mkv", "subrip", b"<i>%s</i>"),
+        ("film.mkv", "ass", b"0,0,Default,,0,0,0,,%s"),
+        ("film.mkv", "webvtt", b"%s"),
+        ("film.mp4", "mov_text", b"%s"),
+    ],
+)
+def test_text_inside_the_film_that_is_not_utf_8_is_read_as_in_files(
+    tmp_path: Path, name: str, codec: str, coded: bytes
+) -> None:
+    packets = {1: coded % FRENCH.encode("cp1252"), 4: coded % b"Yes."}
+    if codec == "mov_text":
+        packets = {number: with_length(data) for number, data in packets.items()}
+    film = write_with_tracks(tmp_path / name, 9, [Track(codec, packets, 2, "fra")])
+
+    captions = find_captions(film, probe(film))
+
+    assert [cue.text for cue in captions.cues] == [FRENCH, "Yes."]
+    assert [cue.start_s for cue in captions.cues] == pytest.approx([0.04, 0.16], abs=0.001)
+    assert [cue.end_s for cue in captions.cues] == pytest.approx([0.12, 0.24], abs=0.001)
+    assert captions.notes == (
+        "subtitle stream 1 is not UTF-8; it was read as cp1252, so check its letters, or say --subtitle-encoding",
+    )
+
+
+@pytest.mark.parametrize(("language", "encoding", "notes"), [("jpn", None, 1), ("und", "cp932", 0)])
+def test_the_language_of_a_stream_and_what_the_user_says_help_to_read_it(
+    tmp_path: Path, language: str, encoding: str | None, notes: int
+) -> None:
+    film = write_with_tracks(tmp_path / "film.mkv", 5, [Track("subrip", {1: TABLE.encode("cp932")}, 2, language)])
+
+    captions = find_captions(film, probe(film), encoding=encoding)
+
+    assert [cue.text for cue in captions.cues] == [TABLE]
+    assert len(captions.notes) == notes
+
+
+def test_damaged_captions_inside_the_film_are_counted(tmp_path: Path) -> None:
+    packets = {1: b"?", 3: with_length(b"Hello"), 5: b"!"}  # the length of a text takes two bytes
+    film = write_with_tracks(tmp_path / "film.mp4", 9, [Track("mov_text", packets, 2)])
+
+    captions = find_captions(film, probe(film))
+
+    assert [cue.text for cue in captions.cues] == ["Hello"]
+    assert captions.notes == ("subtitle stream 1 has damaged captions, which were left out: 2",)
+
+
 def test_pictures_of_text_are_passed_over_with_a_note(media: Path) -> None:
     film = media / "popeye_pgs_T00-1.mkv"
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 from media_clips import cut_bytes, panning_pictures, write_video
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
+from mediafm_cli.media.container import PROCESSOR, Decoding, open_media
 from mediafm_cli.media.display import Display, Picture
 from mediafm_cli.media.frames import sample_frames
 
@@ -96,6 +98,23 @@ def test_samples_equal_a_sequential_decode(
         np.concatenate([pictures for _, pictures in sampled]),
         np.concatenate(pictures_shown(frames, spans, count, time_base_of(film))),
     )
+
+
+@pytest.mark.parametrize("name", ["seeking.mp4", "in_passing.avi"])
+def test_no_more_threads_decode_than_are_asked_for(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = write_video(tmp_path / name, panning_pictures(30))
+    threads: list[int] = []
+
+    def watch(path: Path, decoding: Decoding = PROCESSOR) -> InputContainer:
+        container = open_media(path, decoding)
+        threads.append(container.streams.video[0].codec_context.thread_count)
+        return container
+
+    monkeypatch.setattr("mediafm_cli.media.frames.open_media", watch)
+
+    list(sample_frames(film, [(0, 1)], Frames(1), 0, Decoding(threads=3)))
+
+    assert max(threads) == threads[-1] == 3
 
 
 def test_variable_frame_rate_goes_by_time_not_by_number(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_what_is_kept_is_what_would_be_sought(title: tuple[list[int], list[int],
         times = sample_times(start, stop, count, STEP)
         on_grid = all(time % STEP == 0 for time in times)
         assert frames == ([shown_at(pts, time) for time in times] if on_grid else None)
-    assert most <= 48 + 1 + 4 * count * (len(edges) + 1)
+    assert most <= 48 + 1 + 3 * 4 * count
 
 
 def test_what_is_held_of_an_endless_shot_is_bounded() -> None:
@@ -103,6 +103,42 @@ def test_what_is_held_of_an_endless_shot_is_bounded() -> None:
 
     assert most <= 48 + 16 + 1
     assert kept == [[shown_at(pts, time) for time in sample_times(0, 2_000_000, 4, STEP)]]
+
+
+@settings(max_examples=50)
+@given(titles(), st.integers(1, 6), st.integers(5, 40))
+def test_frames_are_kept_across_boundaries_that_make_no_shot(
+    title: tuple[list[int], list[int], int], count: int, late: int
+) -> None:
+    pts, edges, end = title
+    keeper, most = FrameKeeper(count, STEP), 0
+    for number, stamp in enumerate(pts):
+        keeper.see(stamp, stamp)
+        if number - late in edges:
+            keeper.begin_shot(pts[number - late])
+        most = max(most, keeper.held)
+
+    kept = keeper.take(pts[0], end)
+
+    times = sample_times(pts[0], end, count, STEP)
+    on_grid = all(time % STEP == 0 for time in times)
+    assert kept == ([shown_at(pts, time) for time in times] if on_grid else None)
+    assert most <= 48 + 1 + 3 * 4 * count
+
+
+def test_what_is_held_of_many_short_shots_that_are_all_joined_is_bounded() -> None:
+    """Half an hour of shots of 4 s, where 5 s make a shot: the boundaries are told of, and none is passed on."""
+    keeper, most = FrameKeeper(4, STEP), 0
+    pts = list(range(0, 1800 * 8 * STEP, 33))
+    starts = {pts[number] for number in range(0, len(pts), 97)}
+    for stamp in pts:
+        keeper.see(stamp, stamp)
+        if stamp in starts:
+            keeper.begin_shot(stamp)
+        most = max(most, keeper.held)
+
+    assert most <= 48 + 1 + 3 * 16
+    assert keeper.take(0, pts[-1]) == [shown_at(pts, time) for time in sample_times(0, pts[-1], 4, STEP)]
 
 
 def test_a_gap_of_days_takes_no_time_and_its_shot_is_left_to_be_sought() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clip_thumbnails import read_clip
 
-from mediafm_cli.api import Boundary, Thumbnail
+from mediafm_cli.api import Boundary, Thumbnail, Title
 from mediafm_cli.evaluate.boundaries.agreement import Counts, count_cuts
 from mediafm_cli.options import describe_options
 from mediafm_cli.segmenters import transitions
@@ -33,13 +35,15 @@ def clips(media: Path) -> dict[str, tuple[Film, dict]]:
     return found
 
 
-def detect(film: Sequence[np.ndarray]) -> list[Boundary]:
-    thumbnails = (Thumbnail(number, number / 24, picture) for number, picture in enumerate(film))
-    return list(ContentSegmenter().detect(thumbnails))
+def detect(film: Sequence[np.ndarray], rate: str = "24") -> list[Boundary]:
+    segmenter, seconds = ContentSegmenter(), 1 / Fraction(rate)
+    segmenter.begin(Title("film", Fraction(rate)))
+    thumbnails = (Thumbnail(number, float(number * seconds), picture) for number, picture in enumerate(film))
+    return list(segmenter.detect(thumbnails))
 
 
-def hard_cuts(film: Sequence[np.ndarray]) -> list[int]:
-    return [boundary.frame for boundary in detect(film) if boundary.kind == "cut"]
+def hard_cuts(film: Sequence[np.ndarray], rate: str = "24") -> list[int]:
+    return [boundary.frame for boundary in detect(film, rate) if boundary.kind == "cut"]
 
 
 def still(seed: int, count: int = FRAMES) -> Film:
@@ -135,14 +139,70 @@ def test_a_dissolve_is_found_once(length: int) -> None:
     assert abs(found.frame - (FRAMES + length / 2)) <= 3
 
 
-def test_a_fade_through_black_is_one_boundary() -> None:
-    one, other, black = still(1), still(2), np.zeros((36, 64, 3), np.uint8)
-    film = one + blend(one[0], black, 20) + [black] * 6 + blend(black, other[0], 20) + other
+@pytest.mark.parametrize(
+    ("rate", "length"),
+    [(rate, length) for rate in ("25", "50", "60000/1001", "60", "120") for length in (90, 120, 180, 240)],
+)
+def test_a_long_dissolve_is_found_once_and_covered_at_any_frame_rate(rate: str, length: int) -> None:
+    one, other = still(1), still(2)
 
-    (found,) = detect(film)
+    (found,) = detect(2 * one + blend(one[0], other[0], length) + 2 * other, rate)
 
     assert found.kind == "gradual"
-    assert FRAMES + 20 <= found.frame <= FRAMES + 28
+    assert abs(found.frame - (2 * FRAMES + length / 2)) <= length / 15
+    assert min(found.last, 2 * FRAMES + length) - max(found.first, 2 * FRAMES) >= 0.9 * length
+
+
+def test_dissolves_that_follow_one_another_are_as_many_boundaries() -> None:
+    stills = [still(seed, 8) for seed in range(1, 5)]
+    film = stills[0]
+    for one, other in itertools.pairwise(stills):
+        film = film + blend(one[0], other[0], 60) + other
+
+    assert [boundary.kind for boundary in detect(film)] == ["gradual"] * 3
+
+
+@pytest.mark.parametrize("rate", ["50", "60000/1001", "60", "120", "240"])
+def test_cuts_are_found_to_the_frame_at_high_frame_rates(rate: str) -> None:
+    film = [picture for seed in range(12) for picture in still(seed, 61)]
+
+    assert hard_cuts(film, rate) == list(range(61, 12 * 61, 61))
+
+
+def test_a_frame_rate_that_is_none_changes_nothing() -> None:
+    film = still(1) + still(2, 8) + still(3)
+
+    assert detect(film, "90000") == detect(film) != []
+
+
+@pytest.mark.parametrize(("rate", "length"), [("50", 8), ("60", 8), ("120", 20)])
+def test_a_flash_lasts_as_long_at_high_frame_rates(rate: str, length: int) -> None:
+    white = [np.full((36, 64, 3), 255, np.uint8)] * length
+
+    assert detect(still(1) + white + still(1), rate) == []
+
+
+def test_a_jump_in_the_middle_of_a_dissolve_is_one_boundary() -> None:
+    one, other = still(0), still(1)
+    shares = [*np.linspace(0, 0.36, 8), *np.linspace(0.64, 1, 8)]
+    film = one + [((1 - share) * one[0] + share * other[0]).astype(np.uint8) for share in shares] + other
+
+    assert [boundary.frame for boundary in detect(film)] == [FRAMES + 8]
+
+
+@pytest.mark.parametrize(
+    ("rate", "length", "between"), [("24", 20, 6), ("24", 90, 6), ("24", 180, 6), ("60", 48, 15), ("60", 240, 15)]
+)
+def test_a_fade_through_black_is_one_boundary(rate: str, length: int, between: int) -> None:
+    one, other, black = still(1), still(2), np.zeros((36, 64, 3), np.uint8)
+    film = one + blend(one[0], black, length) + [black] * between + blend(black, other[0], length) + other
+
+    (found,) = detect(film, rate)
+
+    assert found.kind == "gradual"
+    assert FRAMES + length <= found.frame <= FRAMES + length + between + 2
+    assert found.first <= FRAMES + length / 4
+    assert found.last >= FRAMES + between + length * 7 / 4
 
 
 def test_a_fade_out_that_ends_the_film_is_no_boundary() -> None:

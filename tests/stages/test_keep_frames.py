@@ -16,9 +16,11 @@ from PIL import Image
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError
 from mediafm_cli.media import audio
+from mediafm_cli.media.container import Decoding
 from mediafm_cli.media.frames import sample_frames
 from mediafm_cli.media.kept import KeptFrom, KeptWriter, kept_path
 from mediafm_cli.media.kept_frames import FramesWriter, open_kept_frames
+from mediafm_cli.media.shots import DEFAULT_RULES, ShotRules
 from mediafm_cli.stages import keep
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
 from mediafm_cli.stages.host import make_host
@@ -30,8 +32,8 @@ from mediafm_cli.synthetic import SyntheticTitle
 SMALL, FULL = Frames(4, max_side=96), Frames(4)
 
 
-def keep_frames(film: Path, store: Path, needs: Frames) -> Shots:
-    segment_title(film, store, SegmentSettings(keep_frames=needs))
+def keep_frames(film: Path, store: Path, needs: Frames, rules: ShotRules = DEFAULT_RULES) -> Shots:
+    segment_title(film, store, SegmentSettings(keep_frames=needs, rules=rules))
     with open_store(store) as opened:
         return opened.shots
 
@@ -81,6 +83,30 @@ def test_kept_frames_are_those_that_would_be_sought(films: list[SyntheticTitle],
     kept = read_kept(tmp_path / "film.h5", shots, SMALL)
 
     np.testing.assert_array_equal(np.stack(kept), np.stack(sought(films[0].path, shots, SMALL)))
+
+
+@pytest.mark.usefixtures("no_seeking")
+def test_frames_of_shots_that_were_joined_are_kept_in_passing(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    rules = ShotRules(min_shot_s=4)
+    shots = keep_frames(films[0].path, tmp_path / "film.h5", SMALL, rules)
+
+    kept = read_kept(tmp_path / "film.h5", shots, SMALL)
+
+    assert len(kept) < len(films[0].cuts)
+    np.testing.assert_array_equal(np.stack(kept), np.stack(sought(films[0].path, shots, SMALL)))
+
+
+def test_of_shots_that_were_split_the_parts_are_kept_and_nothing_else(
+    films: list[SyntheticTitle], tmp_path: Path
+) -> None:
+    shots = keep_frames(films[0].path, tmp_path / "film.h5", SMALL, ShotRules(max_shot_s=1))
+
+    kept = read_kept(tmp_path / "film.h5", shots, SMALL)
+
+    np.testing.assert_array_equal(np.stack(kept), np.stack(sought(films[0].path, shots, SMALL)))
+    with zipfile.ZipFile(kept_path(tmp_path / "film.h5")) as archive:
+        names = {name for name in archive.namelist() if name.endswith(".png")}
+    assert names == {f"{start}_{end}_{number}.png" for start, end in spans_of(shots) for number in range(4)}
 
 
 @pytest.mark.usefixtures("no_seeking")
@@ -354,9 +380,9 @@ def test_shots_of_which_no_frame_decodes_are_remembered_and_counted(
     films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decode_all_but_two(
-        path: Path, spans: list[tuple[int, int]], needs: Frames, stream: int
+        path: Path, spans: list[tuple[int, int]], needs: Frames, stream: int, decoding: Decoding
     ) -> Iterator[tuple[int, np.ndarray | None]]:
-        for number, frames in sample_frames(path, spans, needs, stream):
+        for number, frames in sample_frames(path, spans, needs, stream, decoding):
             yield number, None if number in (1, 2) else frames
 
     store, settings = tmp_path / "film.h5", SegmentSettings(keep_frames=SMALL)

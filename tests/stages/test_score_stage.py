@@ -60,7 +60,7 @@ def test_boundaries_of_a_store_are_held_against_the_truth(store: Path, tmp_path:
     (title,) = score_titles([store], write_truth(tmp_path, [72, 109, 150], [(30, 40)], frames=180))
 
     assert title.score.hard == {0: Counts(3, 3, 1), 1: Counts(3, 3, 2), 2: Counts(3, 3, 2)}
-    assert title.score.gradual == Counts(1, 1, 1)
+    assert title.score.gradual == dict.fromkeys((0, 1, 2), Counts(1, 1, 1))
     assert title.score.ious == (11 / 17,)
     assert title.score.mistakes[0] == Mistake("shifted cut", Span("cut", 109, 109), Found(Span("cut", 108, 108), 1.5))
     assert title.times_s == pytest.approx([109 / 24, 144 / 24, 150 / 24])
@@ -171,9 +171,9 @@ def test_real_films_are_scored_and_the_opening_fade_is_not_asked_for(media: Path
 
     totals = add_up(score_titles(stores, media / "cuts.json"))
 
-    assert [row.counts.true for row in totals.rows] == [2, 2, 2, 1, 3]
+    assert [row.counts.true for row in totals.rows] == [2, 2, 2, 1, 1, 1, 3]
     assert totals.rows[2].counts.f1 == 1.0
-    assert totals.rows[3].counts == Counts(1, 1, 1)
+    assert [row.counts for row in totals.rows[3:6]] == [Counts(1, 1, 1)] * 3
 
 
 # --- contact sheets ---------------------------------------------------------------------------------------------------

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from caption_clips import RATE, send, write_captioned
 
+from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError, StaleError, StoreError, UsageError
 from mediafm_cli.media.captions import find_captions
+from mediafm_cli.media.container import PROCESSOR, Decoding
+from mediafm_cli.media.kept import kept_path
 from mediafm_cli.media.probe import probe
-from mediafm_cli.media.shots import ShotRules
+from mediafm_cli.media.shots import ShotRules, cut_into_shots
 from mediafm_cli.stages.metadata import metadata_text, read_metadata
 from mediafm_cli.stages.outcome import Progress
 from mediafm_cli.stages.segment import SegmentSettings, segment_title
 from mediafm_cli.store.read import open_store
+from mediafm_cli.store.schema import Shots
 from mediafm_cli.synthetic import SyntheticTitle
 
 
@@ -311,3 +319,99 @@ def test_a_long_title_with_one_boundary_has_no_such_note(long_take: Path, tmp_pa
     settings = SegmentSettings("fixed", ["every_s=40"])
 
     assert segment_title(long_take, tmp_path / "film.h5", settings).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("min_shot_s", "frames", "notes"),
+    [
+        (0.15, [20, 21, 60], ("--min-shot 0.15 left out 1 of 3 cuts",)),
+        (0.15, [1], ("--min-shot 0.15 left out 1 of 1 cut",)),
+        (0, [20, 21, 60], ()),
+        (0.15, [20, 60], ()),
+    ],
+)
+def test_how_many_given_cuts_make_no_shot_is_said_and_kept(
+    films: list[SyntheticTitle], tmp_path: Path, min_shot_s: float, frames: list[int], notes: tuple[str, ...]
+) -> None:
+    cuts = tmp_path / "cuts.csv"
+    cuts.write_text("\n".join(["frame", *map(str, frames)]))
+
+    outcome = segment_title(
+        films[0].path, tmp_path / "film.h5", SegmentSettings("import", [f"file={cuts}"], ShotRules(min_shot_s))
+    )
+
+    assert outcome.notes == notes
+    with open_store(tmp_path / "film.h5") as store:
+        assert tuple(store.shots.notes) == notes
+
+
+def test_cuts_that_were_found_are_left_out_in_silence(films: list[SyntheticTitle], tmp_path: Path) -> None:
+    settings = SegmentSettings(rules=ShotRules(2.5))
+
+    outcome = segment_title(films[0].path, tmp_path / "film.h5", settings)
+
+    with open_store(tmp_path / "film.h5") as store:
+        assert len(store.shots.start_s) < len(films[0].start_frame)
+    assert outcome.notes == ()
+
+
+def cut_pictures(film: Path, shown_ms: Sequence[int], cuts: Sequence[int], **options: str) -> Shots:
+    """The shots of a film of pictures that are shown at these times, cut before these frames."""
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for stamp in shown_ms:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), stamp % 256, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    film.with_suffix(".csv").write_text("\n".join(["frame", *map(str, cuts)]))
+    settings = SegmentSettings("import", [f"file={film.with_suffix('.csv')}"])
+    with open_store(segment_title(film, film.with_suffix(".h5"), settings).store) as store:
+        return store.shots
+
+
+def test_shots_of_a_variable_frame_rate_go_by_time_not_by_number(tmp_path: Path) -> None:
+    shown_ms = [0, 10, 20, 500, 510, 900, 1000, 1010, 1020, 1100]
+
+    shots = cut_pictures(tmp_path / "film.mkv", shown_ms, [3, 5])
+
+    assert shots.start_frame.tolist() == [0, 3, 5]
+    np.testing.assert_allclose(shots.start_s, [0, 0.5, 0.9], atol=1e-6)
+    np.testing.assert_array_equal(shots.end_s[:-1], shots.start_s[1:])
+
+
+def test_frames_of_a_raw_stream_take_even_steps(tmp_path: Path) -> None:
+    shots = cut_pictures(tmp_path / "film.h264", range(0, 2400, 40), [10, 25], bf="3")
+
+    np.testing.assert_allclose(shots.start_s, [0, 0.4, 1], atol=1e-6)
+    np.testing.assert_allclose(shots.end_s[-1], 2.4, atol=0.002)
+
+
+def test_a_title_of_which_a_device_loses_pictures_is_decoded_by_the_processor(
+    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, plain, store = films[0].path, tmp_path / "plain.h5", tmp_path / "film.h5"
+    decoded_by: list[str] = []
+
+    def cut(*arguments: Any, decoding: Decoding, **named: Any) -> Any:
+        shots = cut_into_shots(*arguments, decoding=PROCESSOR, **named)
+        decoded_by.append(decoding.hwaccel)
+        shots.report.damaged = 3 if decoding.hwaccel else 0
+        return shots
+
+    monkeypatch.setattr(
+        "mediafm_cli.stages.segment.choose_decoding", lambda media, wanted: (wanted, "h264 is decoded by cuda")
+    )
+    monkeypatch.setattr("mediafm_cli.stages.segment.cut_into_shots", cut)
+    segment_title(film, plain, SegmentSettings(keep_frames=Frames(2)))
+
+    outcome = segment_title(film, store, SegmentSettings(keep_frames=Frames(2), decoding=Decoding(1, "cuda")))
+
+    assert decoded_by == ["", "cuda", ""]
+    assert outcome.notes == ("cuda lost 3 packets or frames, so the processor decoded it once more",)
+    assert outcome.decoded_by == "processor"
+    assert "cuda" not in outcome.summary
+    assert store.read_bytes() == plain.read_bytes()
+    assert kept_path(store).read_bytes() == kept_path(plain).read_bytes()

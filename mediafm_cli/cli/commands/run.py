@@ -21,6 +21,8 @@ def run(
         Path | None, typer.Option(help="A model folder. One is trained there if it holds none. Default: OUTPUT/model.")
     ] = None,
     subtitles: shared.Subtitles = None,
+    language: shared.Language = None,
+    subtitle_encoding: shared.SubtitleEncoding = None,
     metadata: shared.Metadata = None,
     normalize: shared.Normalize = "none",
     max_steps: shared.MaxSteps = 1000,
@@ -44,15 +46,20 @@ def run(
     A film that fails stops no other.
     """
     from mediafm_cli.cli.chain import ChainSettings, run_chain
+    from mediafm_cli.cli.segmenting import require_text_settings
 
     titles = find_inputs(media, FILM_SUFFIXES, nul=null)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)
+    require_text_settings(language, subtitle_encoding)
     from mediafm_cli.stages.segment import SegmentSettings
 
+    segmenting = SegmentSettings(
+        subtitles=subtitles, language=language, subtitle_encoding=subtitle_encoding, metadata=metadata
+    )
     run_chain(
         store_paths(titles, output),
-        dict.fromkeys(titles, SegmentSettings(subtitles=subtitles, metadata=metadata)),
+        dict.fromkeys(titles, segmenting),
         ChainSettings(preset, model or output / "model", normalize, max_steps, seed, device, jobs, hwaccel),
         Console(quiet=quiet, verbose=verbose, as_json=json),
         overwrite=overwrite,

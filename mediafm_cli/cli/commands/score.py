@@ -38,7 +38,8 @@ def score(
 
     mediafm score stores/ --truth cuts.json -o misses/ --json
 
-    Precision, recall and F1 of hard cuts at most 0, 1 and 2 frames off, and of gradual transitions; then each mistake.
+    Precision, recall and F1 at tolerances of 0, 1 and 2 frames, hard cuts and gradual transitions apart; then each
+    mistake.
     With -v, the score of each title too.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)

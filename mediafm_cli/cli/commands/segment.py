@@ -24,8 +24,8 @@ def segment(
         float | None, typer.Option(min=0.04, help="Seconds, twice --min-shot or more; a longer shot is split evenly.")
     ] = None,
     subtitles: shared.Subtitles = None,
-    language: Annotated[str | None, typer.Option(help="Languages of the subtitles, best first: en or pt,es.")] = None,
-    subtitle_encoding: Annotated[str | None, typer.Option(help="Of subtitle files. Default: found out.")] = None,
+    language: shared.Language = None,
+    subtitle_encoding: shared.SubtitleEncoding = None,
     metadata: shared.Metadata = None,
     keep_frames: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Keep K frames a shot beside the store for encode.")
@@ -48,10 +48,8 @@ def segment(
     With --keep-frames 4, encode need not decode the film again.
     """
     from mediafm_cli.api import Frames
-    from mediafm_cli.cli.segmenting import segment_titles
-    from mediafm_cli.media.languages import parse_languages
+    from mediafm_cli.cli.segmenting import require_text_settings, segment_titles
     from mediafm_cli.media.shots import ShotRules
-    from mediafm_cli.media.text_encoding import require_encoding
     from mediafm_cli.stages.segment import SegmentSettings
 
     console = Console(quiet=quiet, verbose=verbose, as_json=json)
@@ -59,9 +57,7 @@ def segment(
     stores = store_paths(titles, output)
     if len(titles) > 1:
         refuse_for_many(subtitles=subtitles, metadata=metadata)
-    if subtitle_encoding is not None:
-        require_encoding(subtitle_encoding)
-    parse_languages(language)
+    require_text_settings(language, subtitle_encoding)
     if max_shot is not None and max_shot < 2 * min_shot:
         raise UsageError(
             f"--max-shot {max_shot:g} is less than twice --min-shot {min_shot:g}.",

@@ -5,7 +5,9 @@ match so many, one in which they lie nearest together.
 
 **Gradual transitions** match gradual transitions one to one: the true ones in order of time each take, of those found
 and not yet taken, the one that shares most frames with it; one frame is enough. Of two that share equally many the
-shorter one is taken, then the earlier. How well the ends agree is the mean IoU of the pairs, apart from the counts.
+shorter one is taken, then the earlier. At a tolerance of 1 or 2 frames a true one is widened by as many at either end,
+and where none shares a frame with it as it is, it takes the nearest. How well the ends agree is the mean IoU of the
+pairs at tolerance 0, apart from the counts.
 
 **Any kind** matches by the same rule whatever is a boundary, a cut counting for two frames, the last of the old shot
 and the first of the new one.
@@ -31,7 +33,8 @@ from mediafm_cli.evaluate.boundaries.cut_pairs import pair_cuts
 from mediafm_cli.evaluate.boundaries.truth import Span, Truth
 
 TOLERANCES = (0, 1, 2)
-"""Frames that a hard cut may be off and still be a hit. Mistakes are those at the last."""
+"""Frames that a boundary may be off and still be a hit. Mistakes are those of hard cuts at the last, and of gradual
+transitions at the first."""
 
 CUT, GRADUAL = "cut", "gradual"
 MistakeKind = Literal["missed cut", "false cut", "shifted cut", "missed gradual", "false gradual", "cut for gradual",
@@ -111,14 +114,14 @@ class BoundaryScore:
     """Agreement in one title.
 
     Attributes:
-        hard: by tolerance. ``gradual``, ``any_kind``: see the module.
+        hard, gradual: by tolerance. ``any_kind``: see the module.
         ious: intersection over union, in frames, of each gradual transition found with the true one.
         left_out: found in ambiguous places.
         mistakes: in order of time.
     """
 
     hard: Mapping[int, Counts]
-    gradual: Counts
+    gradual: Mapping[int, Counts]
     any_kind: Counts
     ious: tuple[float, ...]
     left_out: int
@@ -129,8 +132,10 @@ def score_boundaries(found: Sequence[Found], truth: Truth) -> BoundaryScore:
     """Hold what was found in a title, in order, against the truth, as the module says."""
     cuts = [one for one in found if one.span.kind == CUT]
     gradual = sorted((one for one in found if one.span.kind == GRADUAL), key=lambda one: one.span.first)
-    cut_pairs = _pair_cuts(cuts, truth.hard_cuts, TOLERANCES[-1])
-    gradual_pairs = match_spans(truth.gradual, [one.span for one in gradual])
+    pairs_of_cuts = {tolerance: _pair_cuts(cuts, truth.hard_cuts, tolerance) for tolerance in TOLERANCES}
+    spans = [one.span for one in gradual]
+    pairs_of_spans = {tolerance: match_spans(truth.gradual, spans, tolerance) for tolerance in TOLERANCES}
+    cut_pairs, gradual_pairs = pairs_of_cuts[TOLERANCES[-1]], pairs_of_spans[TOLERANCES[0]]
     stray = [*_unpaired(cuts, cut_pairs), *_unpaired(gradual, gradual_pairs)]
     wrong = [_judge(one, truth) for one in stray if not _is_in(one.span, truth.ambiguous)]
     shown = {mistake.true for mistake in wrong}
@@ -141,11 +146,8 @@ def score_boundaries(found: Sequence[Found], truth: Truth) -> BoundaryScore:
         *_missed(truth.gradual, gradual_pairs, shown, "missed gradual"),
     ]
     return BoundaryScore(
-        {
-            tolerance: _count(truth.hard_cuts, cuts, _pair_cuts(cuts, truth.hard_cuts, tolerance), truth)
-            for tolerance in TOLERANCES
-        },
-        _count(truth.gradual, gradual, gradual_pairs, truth),
+        {tolerance: _count(truth.hard_cuts, cuts, pairs, truth) for tolerance, pairs in pairs_of_cuts.items()},
+        {tolerance: _count(truth.gradual, gradual, pairs, truth) for tolerance, pairs in pairs_of_spans.items()},
         _count_any(found, truth),
         tuple(_iou(truth.gradual[row], gradual[place].span) for row, place in gradual_pairs.items()),
         len(stray) - len(wrong),
@@ -158,8 +160,10 @@ def count_cuts(found: Sequence[int], true: Sequence[int], tolerance: int = 0) ->
     return Counts(len(true), len(found), len(pair_cuts(found, true, tolerance)))
 
 
-def match_spans(true: Sequence[Span], found: Sequence[Span]) -> dict[int, int]:
+def match_spans(true: Sequence[Span], found: Sequence[Span], tolerance: int = 0) -> dict[int, int]:
     """Pair true with found spans, both ordered by their first frame, as the module says of gradual transitions.
+
+    A greater tolerance never pairs fewer.
 
     Returns:
         Place in ``true`` → place in ``found``.
@@ -167,13 +171,14 @@ def match_spans(true: Sequence[Span], found: Sequence[Span]) -> dict[int, int]:
     pairs: dict[int, int] = {}
     open_places = list(range(len(found)))
     for row, span in enumerate(true):
-        while open_places and found[open_places[0]].last < span.first:
+        near = Span(span.kind, span.first - tolerance, span.last + tolerance)
+        while open_places and found[open_places[0]].last < near.first:
             open_places.pop(0)
         best: int | None = None
         for place in open_places:
-            if found[place].first > span.last:
+            if found[place].first > near.last:
                 break
-            if found[place].overlaps(span) and (best is None or _fit(span, found[place]) > _fit(span, found[best])):
+            if found[place].overlaps(near) and (best is None or _fit(span, found[place]) > _fit(span, found[best])):
                 best = place
         if best is not None:
             pairs[row] = best
@@ -182,12 +187,17 @@ def match_spans(true: Sequence[Span], found: Sequence[Span]) -> dict[int, int]:
 
 
 def _fit(true: Span, found: Span) -> tuple[int, int]:
-    """Frames shared, then fewest frames beside them."""
-    return _shared(true, found), found.first - found.last
+    """Frames shared, or how near it is where none is, then fewest frames beside them."""
+    return _reach(true, found), found.first - found.last
 
 
 def _shared(one: Span, other: Span) -> int:
-    return max(0, min(one.last, other.last) - max(one.first, other.first) + 1)
+    return max(0, _reach(one, other))
+
+
+def _reach(one: Span, other: Span) -> int:
+    """Frames shared; 0 or less where none is, by how many frames lie between them."""
+    return min(one.last, other.last) - max(one.first, other.first) + 1
 
 
 def _iou(one: Span, other: Span) -> float:

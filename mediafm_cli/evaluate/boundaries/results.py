@@ -12,7 +12,8 @@ from mediafm_cli.evaluate.writing import align, format_time
 
 _HEADINGS = ("", "true", "found", "hits", "missed", "false", "precision", "recall", "F1", "95 % interval")
 _LEGEND = (
-    "hard ±n: cuts at most n frames off. gradual: those that share a frame. any kind: cuts and gradual ones alike.\n"
+    "hard ±n: cuts at most n frames off. any kind: cuts and gradual ones alike.\n"
+    "gradual ±n: those that share a frame, once the true one is widened by n frames at either end.\n"
     f"95 % interval: of F1; there is none for fewer than {FEWEST_TITLES} titles with any."
 )
 _MISTAKES = ("title", "frame", "time", "mistake", "true", "found", "during", "sheet")
@@ -55,7 +56,7 @@ def mistake_table(titles: Sequence[TitleScore], sheets: Sequence[dict[int, str]]
     ]
     kept = [column for column in range(len(_MISTAKES)) if any(row[column] for row in rows)]
     shown = [[row[column] for column in kept] for row in (_MISTAKES, *rows)]
-    heading = f"Mistakes, with hard cuts at most {TOLERANCES[-1]} frames off; shifted cuts are hits:"
+    heading = f"Mistakes at hard ±{TOLERANCES[-1]} and gradual ±{TOLERANCES[0]}; shifted cuts are hits:"
     return "\n".join([heading, "", *align(shown, left=len(kept), right=(1, 2))])
 
 

@@ -42,7 +42,7 @@ class Row:
     """One kind of boundary.
 
     Attributes:
-        boundaries: ``hard``, ``gradual`` or ``any kind``. ``tolerance``: in frames, for hard cuts alone.
+        boundaries: ``hard``, ``gradual`` or ``any kind``. ``tolerance``: in frames; ``None`` for any kind.
         f1_95: 95 % interval of F1; ``None`` for few titles, and where there is no F1.
     """
 
@@ -78,7 +78,7 @@ def add_up(titles: Sequence[TitleScore]) -> Totals:
         sum(title.frames for title in titles),
         (
             *(_row("hard", tolerance, [score.hard[tolerance] for score in scores]) for tolerance in TOLERANCES),
-            _row("gradual", None, [score.gradual for score in scores]),
+            *(_row("gradual", tolerance, [score.gradual[tolerance] for score in scores]) for tolerance in TOLERANCES),
             _row("any kind", None, [score.any_kind for score in scores]),
         ),
         float(np.mean(ious)) if ious else None,
