@@ -1,6 +1,6 @@
 """Short runs that one process or two can do, and what they must agree on.
 
-Run as a script by torchrun, it does those of ``RUNS``, ``STOPPED`` and ``REFUSED`` that a folder asks for: ``FOLDER``.
+Run as a script by torchrun, it does into a folder all that needs two processes, or one of ``RUNS``: ``FOLDER [NAME]``.
 """
 
 from __future__ import annotations
@@ -114,9 +114,30 @@ def refused(folder: Path, run: Run, titles: Sequence[Title] = TITLES, **argument
     return "none"
 
 
-def launch(*words: object, options: Sequence[object] = (), **settings: Any) -> subprocess.Popen[str]:
-    """Start two processes by torchrun; signals do in them what they do by default, whatever started the tests."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+ON_ONE_MACHINE = ("--standalone", "--nproc-per-node", "2")
+
+
+def on_two_machines(rank: int, port: int) -> tuple[object, ...]:
+    """One process on each of two machines, as far as torchrun can tell: it is started once for each of them."""
+    return (
+        "--nnodes",
+        2,
+        "--node-rank",
+        rank,
+        "--nproc-per-node",
+        1,
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        port,
+    )
+
+
+def launch(
+    *words: object, where: Sequence[object] = ON_ONE_MACHINE, options: Sequence[object] = (), **settings: Any
+) -> subprocess.Popen[str]:
+    """Start processes by torchrun; signals do in them what they do by default, whatever started the tests."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *where, *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **settings.pop("env", {})}
     return subprocess.Popen(
         [*map(str, torchrun), *map(str, words)],
@@ -168,5 +189,11 @@ def gloo_threads() -> int:
     return sum("gloo" in task.read_text() for task in Path("/proc/self/task").glob("*/comm"))
 
 
+def main_of_one(folder: Path, name: str) -> None:
+    torch.set_num_threads(1)
+    with join_world(torch.device("cpu")):
+        train(folder / name, RUNS[name])
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main_of_one(Path(sys.argv[1]), sys.argv[2]) if sys.argv[2:] else main(Path(sys.argv[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import several_processes
 import torch
-from several_processes import HANDED_ON, RUNS, TITLES, Interrupted, launch, train
+from several_processes import HANDED_ON, RUNS, TITLES, Interrupted, launch, on_two_machines, train
 from short_runs import lines
 
 from mediafm_cli.model.folder import read_config, read_weights
@@ -83,6 +84,19 @@ def test_two_processes_learn_what_one_does(both: Both, name: str) -> None:
     assert held_out[1] == pytest.approx(held_out[0], abs=tolerance)
     assert difference(last(both.one / name), last(both.two / name)) < tolerance
     assert difference(both.one / name, both.two / name) < tolerance
+
+
+def test_two_machines_learn_what_one_does(both: Both, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    nodes = [launch(several_processes.__file__, tmp_path, "adamw", where=on_two_machines(n, port)) for n in range(2)]
+
+    for node in nodes:
+        _, err = node.communicate()
+        assert node.returncode == 0, err
+    assert difference(both.one / "adamw", tmp_path / "adamw") < TOLERANCES["adamw"]
+    assert len(lines(tmp_path / "adamw")) == len(lines(both.one / "adamw"))
 
 
 @pytest.mark.parametrize("name", HANDED_ON)
