@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -41,7 +42,8 @@ def convert_to_rgb(
         uint8 [height, width, 3].
 
     Raises:
-        MediaError: the colours are coded in a way that cannot be shown, such as Dolby Vision without a base layer.
+        MediaError: the colours are coded in a way that cannot be shown, such as Dolby Vision without a base layer; or
+            FFmpeg cannot scale the pixel format.
     """
     if is_dolby_vision_alone(frame):
         raise MediaError(
@@ -52,14 +54,17 @@ def convert_to_rgb(
     beyond = is_beyond_standard(frame.color_trc, frame.color_primaries)
     if frame.format.components[0].bits > 8:
         interpolation |= Interpolation.FULL_CHR_H_INT  # else up to 5 codes too dark; for 8 bits the cost is not worth 2
-    scaled = reformatter.reformat(
-        frame,
-        width=width,
-        height=height,
-        format="gbrp16le" if beyond else "rgb24",  # to rgb48le, FFmpeg spoils chroma at some sizes
-        src_colorspace=_matrix_of(frame),
-        interpolation=interpolation,
-    )
+    try:
+        scaled = reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gbrp16le" if beyond else "rgb24",  # to rgb48le, FFmpeg spoils chroma at some sizes
+            src_colorspace=_matrix_of(frame),
+            interpolation=interpolation,
+        )
+    except (av.error.FFmpegError, OSError) as error:
+        raise unscalable(frame, error) from error
     codes = scaled.to_ndarray()
     if _is_limited_gray(frame):
         codes = _stretch_limited(codes)
@@ -67,6 +72,15 @@ def convert_to_rgb(
         return codes
     full = 65535 if frame.format.is_rgb or frame.color_range == ColorRange.JPEG else _FULL_FROM_LIMITED
     return show_on_standard(codes, full, frame.color_trc, frame.color_primaries)
+
+
+def unscalable(frame: VideoFrame, error: av.error.FFmpegError | OSError) -> MediaError:
+    """What to raise where FFmpeg does not scale a picture."""
+    return MediaError(
+        f"The pictures are of the pixel format {frame.format.name}, which cannot be scaled.",
+        f"{error.strerror}.",
+        "Convert it first: for example with ffmpeg and -pix_fmt yuv420p.",
+    )
 
 
 def _matrix_of(frame: VideoFrame) -> int:

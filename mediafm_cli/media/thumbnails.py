@@ -10,8 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mediafm_cli.api import Thumbnail
-from mediafm_cli.errors import MediaError
-from mediafm_cli.media.colour import convert_to_rgb
+from mediafm_cli.media.colour import convert_to_rgb, unscalable
 from mediafm_cli.media.decoding import VideoPass
 from mediafm_cli.media.fields import take_one_field
 from mediafm_cli.media.light import is_beyond_standard
@@ -39,11 +38,7 @@ def read_thumbnails(frames: VideoPass, size: tuple[int, int] | None) -> Iterator
         try:
             rgb = nothing if size is None else _scale(frame, *size, sampler, reformatter)
         except (av.error.FFmpegError, OSError) as error:
-            raise MediaError(
-                f"The pictures are of the pixel format {frame.format.name}, which cannot be scaled.",
-                f"{error.strerror}.",
-                "Convert it first: for example with ffmpeg and -pix_fmt yuv420p.",
-            ) from error
+            raise unscalable(frame, error) from error
         yield pts, frame, Thumbnail(number, frames.report.seconds(pts), rgb)
 
 

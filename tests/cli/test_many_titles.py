@@ -258,6 +258,16 @@ def test_pictures_that_cannot_be_scaled_cost_their_own_title(
     assert f"error: 1 of 3 titles failed: {odd}." in typed.err
 
 
+def test_an_encoder_is_not_blamed_for_pictures_that_cannot_be_scaled(mediafm, tmp_path: Path) -> None:
+    stores = tmp_path / "stores"
+    segmented = mediafm("segment", write_without_scaler(tmp_path / "odd.nut"), "-o", stores, "--segmenter", "fixed")
+
+    typed = mediafm("encode", stores, "--modality", "video", "--encoder", "video.signal")
+
+    assert (segmented.code, typed.code) == (0, 1)
+    assert "The pictures are of the pixel format rgb4, which cannot be scaled." in typed.err
+
+
 def write_segmenter(folder: Path, title: str, body: str) -> str:
     """A segmenter that takes any title as one shot, but for the title of that name; the words that name it."""
     (folder / "odd.py").write_text(
