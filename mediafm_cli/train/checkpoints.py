@@ -258,8 +258,9 @@ def _way_out(path: Path, then: str = "--resume goes on from the checkpoint befor
 
 
 def _found(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """In order of their steps; what was replaced stands before what replaces it."""
     found = [(int(match[1]), path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(found, key=lambda one: (one[0], one[1].suffix != BEFORE))]
 
 
 def _remove(path: Path) -> None:

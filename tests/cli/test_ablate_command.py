@@ -77,6 +77,7 @@ def test_a_dry_run_refuses_what_the_run_would(
     words = ["ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out", "--retrain", "--dry-run"]
 
     assert mediafm(*words, "--only", "optimiser=adamw").code == 2
+    assert mediafm(*words, "--labels", tmp_path / "nowhere.csv", "--task", "multiclass").code == 2
 
 
 def test_other_encoders_are_swapped_in(

@@ -196,4 +196,7 @@ def main_of_one(folder: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main_of_one(Path(sys.argv[1]), sys.argv[2]) if sys.argv[2:] else main(Path(sys.argv[1]))
+    if sys.argv[2:]:
+        main_of_one(Path(sys.argv[1]), sys.argv[2])
+    else:
+        main(Path(sys.argv[1]))

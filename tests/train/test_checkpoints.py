@@ -274,7 +274,7 @@ def test_a_kill_while_a_best_model_takes_the_place_of_one_of_its_step_leaves_one
 
     assert len(list(tmp_path.iterdir())) == 2
     assert all(is_checkpoint(path) for path in tmp_path.iterdir())
-    kept_seed(tmp_path)
+    assert kept_seed(tmp_path) == seed
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["best-00000075"]
     assert kept_seed(tmp_path) == seed

@@ -37,7 +37,7 @@ def ablate(
     ] = False,
     only: Annotated[
         list[str],
-        typer.Option(metavar="NAME,…", help="With --retrain: these variants alone, of those that --dry-run lists."),
+        typer.Option(metavar="NAME,…", help="With --retrain: these alone, of those that --retrain --dry-run lists."),
     ] = [],  # noqa: B006 - Typer copies it
     set: Annotated[
         list[str],
@@ -93,8 +93,10 @@ def ablate(
     names = tuple(name.strip() for names in only for name in names.split(","))
     settings = Retraining(RunSettings(output / RUNS, seeds or 1, max_steps), names, tuple(set), swaps)
     retraining = settings if retrain else None
+    question = Question(labels, task, column) if labels and task else None
+    where = find_device(device)
     if dry_run:
-        _tell(plan_ablation(paths, find_model(model), device=find_device(device), retraining=retraining), console)
+        _tell(plan_ablation(paths, find_model(model), device=where, question=question, retraining=retraining), console)
         return
 
     def say(run: Run) -> None:
@@ -108,8 +110,8 @@ def ablate(
                 paths,
                 find_model(model),
                 seed=seed,
-                device=find_device(device),
-                question=Question(labels, task, column) if labels and task else None,
+                device=where,
+                question=question,
                 retraining=retraining,
                 progress=lambda unit, done, total: progress(Progress(done, total, unit)),
                 say=say,

@@ -230,13 +230,21 @@ def run_ablation(
 
 
 def plan_ablation(
-    stores: Sequence[Path], model_folder: Path, *, device: torch.device | str = "cpu", retraining: Retraining | None
+    stores: Sequence[Path],
+    model_folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    question: Question | None = None,
+    retraining: Retraining | None = None,
 ) -> Plan:
-    """What ``run_ablation`` would measure and train; nothing is. It raises what that would raise about its inputs."""
+    """What ``run_ablation`` would measure and train; nothing is. Arguments and errors are those of that."""
     config = read_config(model_folder)
     catalogue = open_catalogue(stores)
     require_layout(config.model.layout, catalogue.layout, "the catalogue")
+    load_model(model_folder)
     unseen, seen = _split(catalogue, config)
+    if question:
+        read_probes(catalogue, config, question, 0, RESAMPLES, LEVEL)
     runs: list[PlannedRun] = []
     if retraining:
         learned = learned_titles(catalogue, config)
@@ -249,7 +257,10 @@ def plan_ablation(
 
 
 def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], list[Title]]:
-    """The titles that the model never learned from, and those that it did, by name, by content or by media file."""
+    """The titles that the model never learned from, and those that it did, by name or by content.
+
+    One made of the same media file as one of these, in the same catalogue, was learned from too.
+    """
     titles = [title.load() for title in catalogue.titles]
     media = {title.title_id: media_sha256(stored.path) for title, stored in zip(titles, catalogue.titles, strict=True)}
     learned = {media[title.title_id] for title in find_learned(titles, config)}

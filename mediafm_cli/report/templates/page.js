@@ -90,12 +90,13 @@ const addressOf = (title, shot) => `#${encodeURIComponent(TITLES[title].id)}:${s
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
-/** Call `move(step, key)` when a key is pressed that goes one further, ten, or to an end. */
+/** Call `move(step, key)` when a key is pressed that goes one further, ten, or to an end; in a slider, up is further. */
 function whenStepped(element, move) {
+  const rises = element.getAttribute("role") === "slider";
   element.addEventListener("keydown", (event) => {
     if (!(event.key in STEPS) || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    move(STEPS[event.key], event.key);
+    move(rises && /Up|Down/.test(event.key) ? -STEPS[event.key] : STEPS[event.key], event.key);
   });
 }
 
