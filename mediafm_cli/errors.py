@@ -13,7 +13,6 @@ from pathlib import Path
 INTERRUPTED, TERMINATED = 128 + 2, 128 + 15
 """Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
 
-
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Of an OSError: no room would help."""
 
@@ -28,6 +27,15 @@ def command(*words: object) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun: ``1 title``, ``2 titles``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come. It ends a command as Ctrl-C does."""
+
+
+def interrupted_code(interrupt: KeyboardInterrupt) -> int:
+    """Exit code after Ctrl-C, or after SIGTERM."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
 class MediafmError(Exception):
@@ -76,6 +84,14 @@ class OthersDoneError(SomeTitlesFailedError):
         super().__init__(f"{len(failed)} of {len(failed) + len(done)} titles {verb}: {names}.", others)
         self.failed = list(failed)
         self.done = list(done)
+
+
+class AllFailedError(MediafmError):
+    """All titles of several failed (the exit code of the last)."""
+
+    def __init__(self, titles: int, exit_code: int) -> None:
+        super().__init__(f"All {titles} titles failed.")
+        self.exit_code = exit_code
 
 
 class PluginError(MediafmError):

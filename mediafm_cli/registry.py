@@ -179,11 +179,12 @@ def load_class(name: str) -> Loaded[Encoder] | Loaded[Segmenter]:
 
 
 @contextmanager
-def blame(described: str, doing: str) -> Iterator[None]:
+def blame(described: str, doing: str, debug: str = "mediafm --debug …") -> Iterator[None]:
     """Turn what a plugin raises into a PluginError that names it; a MediafmError of its own stays as it is.
 
     Args:
         described: the plugin's name and distribution. ``doing``: what it was asked for, as in "to load".
+        debug: what to type to see where it failed.
     """
     try:
         yield
@@ -191,7 +192,7 @@ def blame(described: str, doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         is_memory = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
-        hint = "Give it less at once, such as with --batch-size." if is_memory else "mediafm --debug … shows where."
+        hint = "Give it less at once, such as with --batch-size." if is_memory else f"{debug} shows where."
         raise PluginError(f"{described} failed {doing}.", f"{type(error).__name__}: {error}.", hint) from error
 
 
@@ -199,7 +200,7 @@ def blame(described: str, doing: str) -> Iterator[None]:
 def blame_on_title(described: str, doing: str) -> Iterator[None]:
     """As ``blame``, for work on one title: a PluginError, too, becomes one that is of this title alone."""
     try:
-        with blame(described, doing):
+        with blame(described, doing, "mediafm --debug … on this title alone"):
             yield
     except PluginError as error:
         raise FailedOnTitleError(error.what, error.why, error.hint) from error

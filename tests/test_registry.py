@@ -9,8 +9,8 @@ import pytest
 from fake_distributions import write_distribution
 
 from mediafm_cli.encoders.audio_logmel import AudioLogMel
-from mediafm_cli.errors import PluginError
-from mediafm_cli.registry import ENCODERS, SEGMENTERS, find, load_encoder, load_segmenter, pick
+from mediafm_cli.errors import FailedOnTitleError, PluginError
+from mediafm_cli.registry import ENCODERS, SEGMENTERS, blame, blame_on_title, find, load_encoder, load_segmenter, pick
 from mediafm_cli.segmenters.content import ContentSegmenter
 
 SOUND = """
@@ -232,3 +232,16 @@ def test_a_file_that_cannot_be_used_is_named(
         load_encoder(typed)
 
     assert str(raised.value) == complaint
+
+
+# --- a plugin that fails ----------------------------------------------------------------------------------------------
+
+
+def test_how_to_see_where_a_plugin_failed_holds_for_one_of_many_titles_too() -> None:
+    with pytest.raises(PluginError) as ended_run, blame("audio.x", "to load"):
+        raise ValueError("no")
+    with pytest.raises(FailedOnTitleError) as failed, blame_on_title("audio.x", "on shot 3"):
+        raise ValueError("no")
+
+    assert ended_run.value.hint == "mediafm --debug … shows where."
+    assert failed.value.hint == "mediafm --debug … on this title alone shows where."

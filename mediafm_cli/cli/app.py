@@ -36,7 +36,7 @@ from mediafm_cli.cli.commands.segment import segment
 from mediafm_cli.cli.configfile import read_config, require_options
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.plugged import PluggedGroup
-from mediafm_cli.errors import INTERRUPTED, TERMINATED, MediafmError, PluginError
+from mediafm_cli.errors import MediafmError, PluginError, Terminated, interrupted_code
 from mediafm_cli.registry import COMMANDS as PLUGGED
 from mediafm_cli.registry import find
 
@@ -58,10 +58,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": info,
     "check": check,
 }
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has come. It ends a command as Ctrl-C does."""
 
 
 @contextmanager
@@ -115,7 +111,7 @@ class MediafmGroup(PluggedGroup):
             if _speaks():
                 done = " ".join(getattr(interrupt, "__notes__", ["What was finished is kept"]))
                 Console().say(f"Interrupted. {done}; run the same command again to go on.")
-            raise typer.Exit(TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED) from None
+            raise typer.Exit(interrupted_code(interrupt)) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None

@@ -9,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from mediafm_cli.errors import (
+    AllFailedError,
     EndedError,
     FailedOnTitleError,
     MediafmError,
@@ -44,7 +45,7 @@ def run_over_titles(
     Raises:
         MediafmError: the error of the only title.
         OthersDoneError: some of several failed; each was reported when it did.
-        MediafmError: all of several failed; of the kind of the last.
+        AllFailedError: all of several failed; with the exit code of the last.
         PluginError, UnavailableError: the plugin itself is broken, or what it needs is not there, so that no other
             title can fare better. One that failed on one of several titles fails that title.
         KeyboardInterrupt: with a note that says how many of several titles are done.
@@ -77,7 +78,9 @@ def run_over_titles(
             known = any((ended.why, ended.hint) == (before.why, before.hint) for before in failed.values())
             what = ended.what if title.name in ended.what else f"{title}: {ended.what}"
             again = known and ended.why
-            console.fail(MediafmError(f"{what} As above.") if again else type(ended)(what, ended.why, ended.hint))
+            # Not its own class: that of a plugin may take other arguments.
+            kind = PluginError if isinstance(ended, PluginError) else MediafmError
+            console.fail(MediafmError(f"{what} As above.") if again else kind(what, ended.why, ended.hint))
             failed[title] = ended
             return
         tell = console.detail if several else console.say
@@ -110,7 +113,7 @@ def run_over_titles(
         planned = any(outcome.status == "planned" for outcome in outcomes.values())
         raise OthersDoneError(list(failed), done, planned=planned)
     if failed:
-        raise type(failed[titles[-1]])(f"All {len(titles)} titles failed.")
+        raise AllFailedError(len(titles), failed[titles[-1]].exit_code)
     return done
 
 

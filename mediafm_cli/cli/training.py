@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mediafm_cli.cli.console import Console
-from mediafm_cli.errors import INTERRUPTED, TERMINATED, MediafmError, TrainingError, UsageError, counted
+from mediafm_cli.errors import MediafmError, TrainingError, UsageError, counted, interrupted_code
 
 if TYPE_CHECKING:
     import torch
@@ -91,7 +91,6 @@ def train(
     Returns:
         Whether the run came to its end. SIGTERM leaves checkpoints only.
     """
-    from mediafm_cli.cli.app import Terminated
     from mediafm_cli.cli.watching import loss_curve, require_tensorboard, view, write_events
     from mediafm_cli.device import find_device
     from mediafm_cli.train.catalogue import open_catalogue
@@ -155,7 +154,7 @@ def train(
             )
         except KeyboardInterrupt as interrupt:
             console.say(f"pretrain {folder}: interrupted; {again}")
-            raise typer.Exit(TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED) from None
+            raise typer.Exit(interrupted_code(interrupt)) from None
         except MediafmError as error:
             if os.environ.get("LOCAL_RANK", "0") != "0" and not isinstance(error, PeerError | UsageError):
                 Console().fail(error)  # only this process has it

@@ -22,6 +22,7 @@ from mediafm_cli.media.side_data import read_closed_captions
 from mediafm_cli.media.sidecars import find_sidecars, rank_language
 from mediafm_cli.media.sounds import is_sound
 from mediafm_cli.media.subtitles import read_subtitles
+from mediafm_cli.media.text_encoding import find_noted
 from mediafm_cli.media.text_packets import UnreadText, read_packet, read_unread, set_aside
 
 _MIN_OVERLAP_S = 0.2
@@ -52,7 +53,7 @@ class Captions:
     Attributes:
         source: ``"file:NAME"``, ``"sidecar:NAME"`` (with its folder, unless it is the film's), ``"stream:INDEX"`` (of
             text, or of the pictures that carry them) or ``"none"``.
-        notes: what a user should know: captions passed over, and why; a guessed encoding.
+        notes: what a user should know: captions passed over, and why; which encoding a file or a stream was read in.
     """
 
     cues: tuple[Cue, ...]
@@ -135,15 +136,24 @@ class CaptionSource:
         """The captions; ``inside`` holds those of the film, read to its end."""
         if inside is None:
             return Captions(_tidy(self.timed), self.name, self.notes)
-        again, how = read_unread(f"subtitle stream {self.stream}", inside.unread, self.encoding, self.language)
+        proper = sum(not text.isascii() for *_, text in inside.timed)
+        again, how = read_unread(self._text_stream, inside.unread, proper, self.encoding, self.language)
         cues = _tidy([*self.timed, *inside.timed, *again, *inside.closed.timed])
         in_pictures = cues and self.pictures is not None
         name = f"stream:{self.pictures}" if in_pictures else self.name
         return Captions(cues, name, (*self.notes, *how, *self._describe_closed(inside.closed)))
 
+    def encoding_noted(self, notes: Iterable[str]) -> str | None:
+        """The encoding in which the text stream was read before, as the notes say; ``None`` where it is UTF-8."""
+        return find_noted(self._text_stream, notes)
+
+    @property
+    def _text_stream(self) -> str:
+        return f"subtitle stream {self.stream}"
+
     def _describe_closed(self, closed: CaptionChannels) -> list[str]:
         """Which channel was read, where it is not the usual one, and what could not be read."""
-        carrier = f"subtitle stream {self.stream}" if self.pictures is None else f"video stream {self.pictures}"
+        carrier = self._text_stream if self.pictures is None else f"video stream {self.pictures}"
         if closed.channel is not None:
             unusual = f"{carrier} carries no closed captions in CC1; those in CC{closed.channel} were read"
             return [unusual] if closed.channel > 1 else []
@@ -171,7 +181,7 @@ def choose_captions(
 
     Raises:
         MediaError: the subtitle file that was given cannot be read; one that was found is passed over, with a note.
-        UsageError: there is no such encoding or language, or the file given is not in that encoding.
+        UsageError: there is no such encoding or language, or the file given is neither UTF-8 nor in that encoding.
     """
     frame_rate = float(Fraction(info.video.frame_rate)) if info.video and info.video.frame_rate else None
     if subtitles is not None:

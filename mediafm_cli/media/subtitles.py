@@ -41,11 +41,11 @@ def read_subtitles(
 
     Args:
         frame_rate: of the film, for formats that count frames.
-        encoding: of the text; ``None`` finds it out.
+        encoding: of the text, where it is not UTF-8; ``None`` finds it out.
 
     Raises:
         MediaError: the file cannot be read, is too large, or is not a subtitle file of a known format.
-        UsageError: the file is not in the encoding named.
+        UsageError: the file is neither UTF-8 nor in the encoding named.
     """
     data = _read_bounded(path)
     try:

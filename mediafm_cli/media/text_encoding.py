@@ -1,10 +1,10 @@
-"""How the bytes of subtitles become text: as they say of themselves, as UTF-8, else by a guess that is told."""
+"""How the bytes of subtitles become text: by a mark, as UTF-8, as the user says, else by a guess that is told."""
 
 from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.media.languages import primary_language, words_of_name
@@ -19,6 +19,7 @@ _MARKS = (
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"]
 _LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949", "koi8_r"]
 _FALLBACK = "cp1252"
+_READ_AS = "is not UTF-8; it was read as "
 _BY_LANGUAGE = {
     "ar fa": ["cp1256"],
     "bg ru sr uk": ["cp1251", "koi8_r"],
@@ -40,29 +41,43 @@ def decode_text(name: str, data: bytes, encoding: str | None = None) -> tuple[st
 
     Args:
         name: of the file, for the note; a language at its end, as in ``film.ja.srt``, narrows the guess.
-        encoding: as the user says; nothing is guessed then.
+        encoding: as the user says, of bytes that neither begin with a mark nor are UTF-8; nothing is guessed then.
 
     Raises:
         UsageError: there is no such encoding, or the bytes are not in it.
     """
-    if encoding is not None:
+    marked = decode_marked(data)
+    if marked is not None:
+        return marked, []
+    if encoding is not None and not _is_utf8_alone(data):
         return _decode_as(name, data, encoding), []
-    for mark, marked in _MARKS:
-        if data.startswith(mark):
-            return data.decode(marked, "replace"), []
     if data[:200].count(0) > len(data[:200]) // 4:
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace"), []
-    try:
+    if is_utf8(data):
         return data.decode("utf-8-sig"), []
+    guessed = _guess(data, _language_in(name))
+    return data.decode(guessed, "replace"), [_describe_guess(name, guessed)]
+
+
+def decode_marked(data: bytes) -> str | None:
+    """The text of bytes that begin with the mark of UTF-16 or UTF-32; ``None`` where they do not."""
+    marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
+    return data.decode(marked, "replace") if marked else None
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8, which ASCII is too."""
+    try:
+        data.decode()
     except UnicodeDecodeError:
-        guessed = _guess(data, _language_in(name))
-        return data.decode(guessed, "replace"), [_describe_guess(name, guessed)]
+        return False
+    return True
 
 
 def decode_pieces(
     name: str, pieces: Sequence[bytes], encoding: str | None = None, language: str | None = None
 ) -> tuple[list[str], list[str]]:
-    """The texts of pieces in one encoding, which is not UTF-8, and a note where it was guessed.
+    """The texts of pieces in one encoding, which is not UTF-8, and a note of which it is.
 
     Letters that are not in the encoding are replaced.
 
@@ -72,9 +87,15 @@ def decode_pieces(
     """
     if not pieces:
         return [], []
-    taken = encoding or _guess(b"\n".join(pieces), language)
-    texts = [piece.decode(taken, "replace") for piece in pieces]
-    return texts, [] if encoding else [_describe_guess(name, taken)]
+    taken = require_encoding(encoding) if encoding else _guess(b"\n".join(pieces), language)
+    note = f"{name} {_READ_AS}{taken}" if encoding else _describe_guess(name, taken)
+    return [piece.decode(taken, "replace") for piece in pieces], [note]
+
+
+def find_noted(name: str, notes: Iterable[str]) -> str | None:
+    """The encoding that ``name`` was read in, as the notes of ``decode_pieces`` say; ``None`` where it is UTF-8."""
+    said = f"{name} {_READ_AS}"
+    return next((note.removeprefix(said).partition(",")[0] for note in notes if note.startswith(said)), None)
 
 
 def require_encoding(name: str) -> str:
@@ -91,6 +112,11 @@ def require_encoding(name: str) -> str:
         raise UsageError(f"There is no encoding {name!r}.", hint=hint) from error
 
 
+def _is_utf8_alone(data: bytes) -> bool:
+    """Whether the bytes are UTF-8 and can be nothing else: ASCII may be ISO 2022, and zeros tell of UTF-16."""
+    return not data.isascii() and 0 not in data and is_utf8(data)
+
+
 def _decode_as(name: str, data: bytes, encoding: str) -> str:
     named = require_encoding(encoding)
     try:
@@ -100,7 +126,7 @@ def _decode_as(name: str, data: bytes, encoding: str) -> str:
 
 
 def _describe_guess(name: str, guessed: str) -> str:
-    return f"{name} is not UTF-8; it was read as {guessed}, so check its letters, or say --subtitle-encoding"
+    return f"{name} {_READ_AS}{guessed}, so check its letters, or say --subtitle-encoding"
 
 
 def _language_in(name: str) -> str | None:
@@ -118,4 +144,4 @@ def _guess(data: bytes, language: str | None) -> str:
     if best is None:
         return _FALLBACK
     as_usual = any(match.encoding == _FALLBACK and match.chaos <= best.chaos for match in matches)
-    return _FALLBACK if as_usual else best.encoding
+    return _FALLBACK if as_usual else codecs.lookup(best.encoding).name

@@ -11,7 +11,7 @@ from av.packet import Packet
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from mediafm_cli.media.subtitles import read_dialogues
-from mediafm_cli.media.text_encoding import decode_pieces
+from mediafm_cli.media.text_encoding import decode_marked, decode_pieces, is_utf8
 
 _PREFIXED = "mov_text"  # MP4 writes the length before the text, and styles behind it
 _LENGTH_BYTES = 2
@@ -49,22 +49,29 @@ def set_aside(packet: Packet, start_s: float, end_s: float) -> UnreadText:
 
 
 def read_unread(
-    name: str, unread: Sequence[UnreadText], encoding: str | None = None, language: str | None = None
+    name: str, unread: Sequence[UnreadText], proper: int, encoding: str | None = None, language: str | None = None
 ) -> tuple[list[tuple[float, float, str]], list[str]]:
     """Read the packets of a stream that did not decode, if they are in another encoding than UTF-8.
 
+    What is marked as UTF-16 is read as that. The rest is damaged, and lost, where at least as many cues are proper:
+    one alone may be in another encoding and look like UTF-8, as a short word of Chinese may.
+
     Args:
         name: of the stream, for the notes.
+        proper: how many cues of the stream did decode, with letters beyond ASCII.
         encoding: as the user says; ``None`` finds it out. ``language``: of the stream, which narrows the guess.
 
     Returns:
-        (start_s, end_s, text) of each cue, and notes: which encoding was guessed, and how many cues are lost.
+        (start_s, end_s, text) of each cue, and notes: which encoding was taken, and how many cues are lost.
     """
-    foreign = [packet for packet in unread if not _is_utf8(packet.data)]
-    lost = len(unread) - len(foreign)
+    marked = [(packet, text) for packet in unread if (text := decode_marked(packet.data)) is not None]
+    foreign = [packet for packet in unread if decode_marked(packet.data) is None and not is_utf8(packet.data)]
+    if proper >= len(foreign):
+        foreign = []
+    lost = len(unread) - len(marked) - len(foreign)
     texts, notes = decode_pieces(name, [packet.data for packet in foreign], encoding, language)
     timed: list[tuple[float, float, str]] = []
-    for packet, text in zip(foreign, texts, strict=True):
+    for packet, text in [*marked, *zip(foreign, texts, strict=True)]:
         try:
             timed += [(packet.start_s, packet.end_s, cue) for cue in _decode_again(packet.codec, text)]
         except av.error.FFmpegError:
@@ -83,11 +90,3 @@ def _decode_again(codec: str, text: str) -> list[str]:
 def _decode(decoder: SubtitleCodecContext, packet: Packet) -> list[str]:
     shown = decoder.decode2(packet)
     return [] if shown is None else read_dialogues(shown)
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

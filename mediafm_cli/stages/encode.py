@@ -65,7 +65,7 @@ def encode_title(
         StaleError: the store has this modality by another encoder, other options, or other shots.
         MediaError: the media file is gone, or is not the one that was segmented.
         FailedOnTitleError: the encoder failed on this title.
-        PluginError: the encoder cannot be loaded.
+        PluginError: the encoder cannot be loaded, or breaks its contract.
     """
     place = f"encodings/{settings.modality}"
     with open_store(path) as store:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mediafm_cli.api import Encoder, Shot, Text
 from mediafm_cli.config import encoder_of, find_preset
-from mediafm_cli.errors import PluginError, UsageError
+from mediafm_cli.errors import FailedOnTitleError, PluginError, UsageError
 from mediafm_cli.options import parse_options
 from mediafm_cli.registry import blame, blame_on_title, load_encoder
 from mediafm_cli.store.schema import METADATA, MODALITY_NAME
@@ -59,8 +59,8 @@ class EncoderHost:
         encoder: not yet loaded.
         described: its name and distribution, as errors give them.
 
-    Each method raises a PluginError that names the encoder where the encoder fails; those that work on shots raise one
-    that is of their title alone.
+    Each method raises a PluginError that names the encoder where the encoder fails; one that is of their title alone
+    where it fails on shots.
     """
 
     def __init__(self, name: str, encoder: Encoder, described: str = "") -> None:
@@ -124,17 +124,20 @@ class EncoderHost:
             (index of each shot in the title, float32 [that many, dim])
 
         Raises:
-            FailedOnTitleError: the encoder failed, or gave back something else than finite vectors of its own width.
+            FailedOnTitleError: the encoder failed, or gave numbers that are not finite.
+            PluginError: it breaks its contract, as it would for any title: what it gave has not the type or the shape,
+                or it split the shots wrongly.
         """
         with blame_on_title(self.described, "to split a batch"):
             parts = [list(part) for part in self.encoder.split(shots)]
-            if [shot.index for part in parts for shot in part] != [shot.index for shot in shots]:
-                what = f"{self.described} split {_span(shots)} wrongly."
-                raise PluginError(what, "Each belongs to one part, in order.")
+            indices = [shot.index for part in parts for shot in part]
+        if indices != [shot.index for shot in shots] or not all(parts):
+            what = f"{self.described} split {_span(shots)} wrongly."
+            raise PluginError(what, "Each belongs to one part, in order.")
         for part in parts:
             with blame_on_title(self.described, f"on {_span(part)}"):
-                vectors = self._checked(self.encoder.encode(part), part)
-            yield [shot.index for shot in part], vectors
+                vectors = self.encoder.encode(part)
+            yield [shot.index for shot in part], self._checked(vectors, part)
 
     def plan(self, shots: Sequence[Shot]) -> None:
         """Count towards ``usage`` what encoding ``shots`` would cost."""
@@ -155,7 +158,7 @@ class EncoderHost:
             what = f"{self.described} gave {got} for {_span(shots)}."
             raise PluginError(what, f"An encoder gives float32 {list(wanted)}.")
         if not np.isfinite(vectors).all():
-            raise PluginError(f"{self.described} gave numbers that are not finite for {_span(shots)}.")
+            raise FailedOnTitleError(f"{self.described} gave numbers that are not finite for {_span(shots)}.")
         return vectors
 
     def _blame(self, doing: str) -> AbstractContextManager[None]:

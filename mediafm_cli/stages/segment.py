@@ -68,9 +68,11 @@ class SegmentOutcome(Outcome):
 
     Attributes:
         decoded_by: the device or ``processor`` that decoded it for its shots; empty where they were not sought.
+        lost: packets and pictures that it lost.
     """
 
     decoded_by: str = ""
+    lost: int = 0
 
 
 def segment_title(
@@ -87,7 +89,7 @@ def segment_title(
     A store that is there already is left alone where it says the same, and refused where it says something else, unless
     ``overwrite``: then what was made from parts that stay the same is kept, and the rest is dropped.
 
-    Where a device loses pictures, the processor decodes the title once more: only it tells what is damage.
+    Where pictures are lost on a device, the processor decodes the title once more: what it loses too is damage.
 
     Raises:
         MediaError: the file is no media, has no picture, or cannot be read.
@@ -130,8 +132,12 @@ def segment_title(
         progress(Progress(time_s, info.duration_s, "s"))
 
     require_writable(store)
-    collecting = needs and Collector(media, store, source.fingerprint, needs, info.audio_index, on_processor.decoding)
-    with collecting or nullcontext() as collector:
+    collecting = (
+        Collector(media, store, source.fingerprint, needs, info.audio_index, on_processor.decoding)
+        if needs
+        else nullcontext()
+    )
+    with collecting as collector:
         streamed = StreamCues(info.start_s)
         listen = {} if source_of_text.stream is None else {source_of_text.stream: streamed.take}
         if collector and collector.sound and info.audio_index is not None:
@@ -147,8 +153,9 @@ def segment_title(
                 look=None if source_of_text.pictures is None else streamed.see,
                 progress=watch,
             )
-        lost = cut.report.damaged if decoding.hwaccel else 0
-        if not lost:
+        lost = cut.report.damaged
+        once_more = bool(lost and decoding.hwaccel)
+        if not once_more:
             streamed.end(cut.report.end_s)
             captions = source_of_text.captions(streamed)
             uncut = _describe_uncut(cut, settings) or _describe_left_out(cut, settings)
@@ -156,9 +163,12 @@ def segment_title(
             shots = _make_shots(cut, captions, source, chosen, info, notes)
             dropped = _commit(store, media, source, shots, cut, captions, overwrite)
             kept = collector.finish(shots) if collector else ""
-    if lost:
+    if once_more:
         outcome = segment_title(media, store, on_processor, overwrite=overwrite, progress=progress)
-        why = f"{decoding.hwaccel} lost {lost} packets or frames, so the processor decoded it once more"
+        if lost <= outcome.lost:
+            return outcome
+        by_device = counted(lost - outcome.lost, "picture")
+        why = f"{decoding.hwaccel} lost {by_device}, so the processor decoded it once more"
         return replace(outcome, notes=(*outcome.notes, why))
     if dropped:
         notes = (*notes, f"dropped, because the shots changed: {', '.join(dropped)}")
@@ -170,7 +180,7 @@ def segment_title(
     elif path_taken:  # it is not what was asked for
         notes = (*notes, path_taken)
     decoded_by = decoding.hwaccel or "processor"
-    return SegmentOutcome(store, "written", "; ".join(filter(None, done)), notes, decoded_by)
+    return SegmentOutcome(store, "written", "; ".join(filter(None, done)), notes, decoded_by, lost)
 
 
 def _load(settings: SegmentSettings, media: Path, info: MediaInfo) -> ChosenSegmenter:
@@ -196,7 +206,7 @@ def _describe_damage(cut: ShotList) -> str:
 def _describe_uncut(cut: ShotList, settings: SegmentSettings) -> str:
     """Why a long title has no boundary that was found; empty where it has one, or is not long."""
     length_s = float(cut.end_s[-1] - cut.start_s[0])
-    if length_s < _LONG_S or _count_kept(cut):
+    if length_s < _LONG_S or _count_found_edges(cut):
         return ""
     why = f"{settings.segmenter} found none"
     if cut.found:
@@ -207,13 +217,13 @@ def _describe_uncut(cut: ShotList, settings: SegmentSettings) -> str:
 
 def _describe_left_out(cut: ShotList, settings: SegmentSettings) -> str:
     """How many of the cuts that somebody gave on purpose make no shot; empty where all do."""
-    left_out = cut.found - _count_kept(cut)
+    left_out = cut.found - _count_found_edges(cut)
     if settings.segmenter.rpartition(":")[2] != _GIVEN or not left_out:
         return ""
     return f"--min-shot {settings.rules.min_shot_s:g} left out {left_out} of {counted(cut.found, 'cut')}"
 
 
-def _count_kept(cut: ShotList) -> int:
+def _count_found_edges(cut: ShotList) -> int:
     return sum(boundary.kind not in ("start", "split") for boundary in cut.boundaries)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mediafm_cli.api import Segmenter
 from mediafm_cli.errors import StaleError
 from mediafm_cli.media.captions import CaptionSource, assign_cues
+from mediafm_cli.media.text_encoding import require_encoding
 from mediafm_cli.options import compared_options, options_as_json
 from mediafm_cli.store.freshness import require_fresh
 from mediafm_cli.store.read import Contents
@@ -88,8 +89,10 @@ def _short(value: object) -> str:
 
 def require_same_text(shots: Shots, found: CaptionSource, store: Path) -> None:
     """Raise a StaleError where the text of the shots is not that of the captions that were found now."""
-    if found.names_inside:  # nothing to compare: the film is the same one
+    if found.names_inside:  # the film is the same one; only its letters may be taken for others
         is_same = shots.captions in found.names_inside
+        if is_same:
+            _require_same_encoding(shots, found, store)
     else:
         cues = found.captions().cues
         is_same = list(shots.text) == assign_cues(cues, shots.start_s.tolist(), shots.end_s.tolist())
@@ -99,6 +102,14 @@ def require_same_text(shots: Shots, found: CaptionSource, store: Path) -> None:
         raise _refused(store, f"Its text was read from {found.name}, which has changed since.")
     now = " or ".join(found.names_inside) or found.name
     raise _refused(store, f"The source of its text is another now: {_short(shots.captions)} → {now}.")
+
+
+def _require_same_encoding(shots: Shots, found: CaptionSource, store: Path) -> None:
+    """Raise a StaleError where an encoding is named now, and a text stream that needs one was read in another."""
+    was = found.encoding_noted(shots.notes)
+    if was and found.encoding and was != require_encoding(found.encoding):
+        change = f"--subtitle-encoding {_short(was)} → {found.encoding}"
+        raise _refused(store, f"It was segmented with other settings: {change}.")
 
 
 def _refused(store: Path, why: str) -> StaleError:

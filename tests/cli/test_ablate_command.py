@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typed_commands import Mediafm
 
+from mediafm_cli.errors import Terminated
 from mediafm_cli.evaluate.ablation import retrain
 
 
@@ -93,17 +94,24 @@ def test_other_encoders_are_swapped_in(
     assert "without-text" not in typed.out
 
 
-def test_ctrl_c_keeps_what_is_trained_and_says_how_to_go_on(
-    mediafm: Mediafm, fused_stores: list[Path], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_signal_keeps_what_is_trained_and_says_how_to_go_on(
+    mediafm: Mediafm,
+    fused_stores: list[Path],
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[KeyboardInterrupt],
+    code: int,
 ) -> None:
     def interrupt(*args: object, **options: object) -> None:
-        raise KeyboardInterrupt
+        raise kind
 
     monkeypatch.setattr(retrain, "pretrain", interrupt)
 
     typed = mediafm("ablate", *fused_stores, "--model", model_folder, "-o", tmp_path / "out", "--retrain")
 
-    assert (typed.code, typed.out) == (130, "")
+    assert (typed.code, typed.out) == (code, "")
     assert "ablate: interrupted; the same command goes on" in typed.err
 
 

@@ -26,7 +26,14 @@ from typed_commands import start
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.segmenting import share_cores
 from mediafm_cli.cli.titles import run_over_titles
-from mediafm_cli.errors import MediaError, UnavailableError
+from mediafm_cli.errors import (
+    AllFailedError,
+    FailedOnTitleError,
+    MediaError,
+    MediafmError,
+    OthersDoneError,
+    UnavailableError,
+)
 from mediafm_cli.media.container import PROCESSOR, Decoding
 from mediafm_cli.media.shots import cut_into_shots
 from mediafm_cli.stages.outcome import OnProgress, Outcome, Progress
@@ -307,6 +314,7 @@ def test_a_segmenter_that_fails_on_one_title_fails_that_title(
     assert (typed.code, alone.code, alone.out) == (3, 4, "")
     assert typed.out.splitlines() == [str(tmp_path / "stores" / f"{film.stem}.h5") for film in others]
     assert said.format(film=odd) in typed.err
+    assert "mediafm --debug … shows where." not in typed.err  # that would show the traceback of another error
     assert "segment: 3 titles: 1 failed, 2 written\n" in typed.err
     assert f"error: 1 of 3 titles failed: {odd}." in typed.err
 
@@ -451,6 +459,48 @@ def test_an_error_that_ends_the_run_leaves_a_count_of_what_is_done_and_what_is_n
         run_over_titles("segment", [Path(str(number)) for number in range(1, 11)], work, Console())
 
     assert capsys.readouterr().err.endswith("segment: 10 titles: 1 failed, 3 not done, 6 written\n")
+
+
+class NoFilmError(MediaError):
+    """An error of a plugin, made in a way of its own."""
+
+    exit_code = 7
+
+    def __init__(self, film: Path) -> None:
+        super().__init__(f"{film} is no film.", "It is a book.")
+
+
+class NoScreenError(FailedOnTitleError):
+    """Another."""
+
+    def __init__(self, film: Path) -> None:
+        super().__init__(f"There is no screen for {film}.", "It is dark.", "Light it.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "said"),
+    [
+        (NoFilmError, 7, "error: b is no film.\n  It is a book.\n"),
+        (NoScreenError, 4, "error: There is no screen for b. It is dark. Light it.\n"),
+    ],
+)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_that_a_plugin_makes_in_its_own_way_is_told_like_any_other(
+    capsys: pytest.CaptureFixture[str], kind: Callable[[Path], MediafmError], code: int, said: str, jobs: int
+) -> None:
+    def work(title: Path, progress: OnProgress) -> Outcome:
+        if title.name == "a":
+            return Outcome(title, "written", "shots: 1")
+        raise kind(title)
+
+    with pytest.raises(OthersDoneError):
+        run_over_titles("segment", [Path("a"), Path("b")], work, Console(), jobs=jobs)
+    told = capsys.readouterr().err
+    with pytest.raises(AllFailedError) as raised:
+        run_over_titles("segment", [Path("b"), Path("c")], work, Console(), jobs=jobs)
+
+    assert said in told
+    assert (str(raised.value), raised.value.exit_code) == ("All 2 titles failed.", code)
 
 
 def test_a_disk_that_is_full_at_the_eighth_of_ten_titles_is_said_with_what_is_done(

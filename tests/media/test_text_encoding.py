@@ -35,7 +35,7 @@ def test_unicode_needs_no_guess(encoding: str, text: str) -> None:
         ("cp1252", FRENCH),
         ("cp1250", CZECH),
         ("cp1251", RUSSIAN),
-        ("koi8_r", RUSSIAN),
+        ("koi8-r", RUSSIAN),
         ("cp1253", GREEK),
         ("gb18030", CHINESE),
         ("cp949", KOREAN),
@@ -71,6 +71,28 @@ def test_a_wrong_guess_never_loses_the_times(encoding: str, text: str) -> None:
 def test_what_the_user_says_is_not_second_guessed() -> None:
     assert decode_text("film.srt", TURKISH.encode("cp1254"), "cp1254") == (TURKISH, [])
     assert decode_text("film.srt", FRENCH.encode("utf-8-sig"), "utf-8") == (FRENCH, [])
+
+
+@pytest.mark.parametrize("coded", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("encoding", "text"), [("cp1252", FRENCH), ("cp1251", RUSSIAN), ("cp932", JAPANESE)])
+def test_what_the_user_says_is_of_subtitles_that_are_neither_marked_nor_utf_8(
+    coded: str, encoding: str, text: str
+) -> None:
+    assert decode_text("film.srt", write_srt(text).encode(coded), encoding) == (write_srt(text), [])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-16-le", RUSSIAN),
+        ("utf-16-be", "Yes."),
+        ("utf-32-le", "\ua9c3"),  # whose bytes are those of é in UTF-8
+        ("iso2022_jp", JAPANESE),  # whose bytes are those of ASCII
+        ("gb18030", CHINESE),
+    ],
+)
+def test_bytes_that_could_be_utf_8_as_well_are_read_as_the_user_says(encoding: str, text: str) -> None:
+    assert decode_text("film.srt", write_srt(text).encode(encoding), encoding) == (write_srt(text), [])
 
 
 @pytest.mark.parametrize("name", ["utf-9", "hex", "rot13", "undefined"])

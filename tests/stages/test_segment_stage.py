@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from caption_clips import RATE, send, write_captioned
+from caption_clips import RATE, Track, send, write_captioned, write_with_tracks
 
 from mediafm_cli.api import Frames
 from mediafm_cli.errors import MediaError, StaleError, StoreError, UsageError
@@ -128,6 +128,34 @@ def test_text_that_changed_or_comes_from_elsewhere_is_refused(films: list[Synthe
     srt.unlink()
     with pytest.raises(StaleError, match=r"source of its text is another now: sidecar:film\.srt → none or stream:0"):
         segment_title(film, tmp_path / "film.h5")
+
+
+def test_a_text_stream_is_read_in_another_encoding_only_with_overwrite(tmp_path: Path) -> None:
+    packets = {1: "Où étais-tu, l’été passé ?".encode("cp1252")}
+    film = write_with_tracks(tmp_path / "film.mkv", 9, [Track("subrip", packets, 2, "fra")])
+    same, other = SegmentSettings(subtitle_encoding="windows-1252"), SegmentSettings(subtitle_encoding="cp1250")
+    segment_title(film, tmp_path / "film.h5")
+
+    assert segment_title(film, tmp_path / "film.h5", same).status == "unchanged"
+    with pytest.raises(StaleError, match=r"other settings: --subtitle-encoding cp1252 → cp1250\. ") as caught:
+        segment_title(film, tmp_path / "film.h5", other)
+    assert "--overwrite" in caught.value.hint
+    written = segment_title(film, tmp_path / "film.h5", other, overwrite=True)
+    assert written.notes == ("subtitle stream 1 is not UTF-8; it was read as cp1250",)
+    assert segment_title(film, tmp_path / "film.h5", other).status == "unchanged"
+    assert segment_title(film, tmp_path / "film.h5").status == "unchanged"
+    with pytest.raises(StaleError, match=r"--subtitle-encoding cp1250 → windows-1252\. "):
+        segment_title(film, tmp_path / "film.h5", same)
+
+
+def test_a_text_stream_of_utf_8_is_the_same_whatever_encoding_is_named(tmp_path: Path) -> None:
+    packets = {1: "Où étais-tu, l’été passé ?".encode()}
+    film = write_with_tracks(tmp_path / "film.mkv", 9, [Track("subrip", packets, 2, "fra")])
+    segment_title(film, tmp_path / "film.h5")
+
+    again = segment_title(film, tmp_path / "film.h5", SegmentSettings(subtitle_encoding="cp1252"))
+
+    assert again.status == "unchanged"
 
 
 def test_other_metadata_is_refused_by_its_keys(films: list[SyntheticTitle], tmp_path: Path) -> None:
@@ -389,28 +417,38 @@ def test_frames_of_a_raw_stream_take_even_steps(tmp_path: Path) -> None:
     np.testing.assert_allclose(shots.end_s[-1], 2.4, atol=0.002)
 
 
-def test_a_title_of_which_a_device_loses_pictures_is_decoded_by_the_processor(
-    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("damaged", "blamed"),
+    [
+        (0, ["cuda lost 3 pictures, so the processor decoded it once more"]),
+        (2, ["cuda lost 1 picture, so the processor decoded it once more"]),
+        (3, []),
+        (4, []),
+    ],
+)
+def test_a_title_of_which_pictures_are_lost_on_a_device_is_decoded_by_the_processor(
+    films: list[SyntheticTitle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: int, blamed: list[str]
 ) -> None:
+    """A device loses three, and the processor those that are damaged."""
     film, plain, store = films[0].path, tmp_path / "plain.h5", tmp_path / "film.h5"
     decoded_by: list[str] = []
 
     def cut(*arguments: Any, decoding: Decoding, **named: Any) -> Any:
         shots = cut_into_shots(*arguments, decoding=PROCESSOR, **named)
         decoded_by.append(decoding.hwaccel)
-        shots.report.damaged = 3 if decoding.hwaccel else 0
+        shots.report.damaged = 3 if decoding.hwaccel else damaged
         return shots
 
     monkeypatch.setattr(
         "mediafm_cli.stages.segment.choose_decoding", lambda media, wanted: (wanted, "h264 is decoded by cuda")
     )
     monkeypatch.setattr("mediafm_cli.stages.segment.cut_into_shots", cut)
-    segment_title(film, plain, SegmentSettings(keep_frames=Frames(2)))
+    by_processor = segment_title(film, plain, SegmentSettings(keep_frames=Frames(2)))
 
     outcome = segment_title(film, store, SegmentSettings(keep_frames=Frames(2), decoding=Decoding(1, "cuda")))
 
     assert decoded_by == ["", "cuda", ""]
-    assert outcome.notes == ("cuda lost 3 packets or frames, so the processor decoded it once more",)
+    assert outcome.notes == (*by_processor.notes, *blamed)
     assert outcome.decoded_by == "processor"
     assert "cuda" not in outcome.summary
     assert store.read_bytes() == plain.read_bytes()

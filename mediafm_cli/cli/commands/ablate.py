@@ -10,7 +10,7 @@ import typer
 from mediafm_cli.cli import shared
 from mediafm_cli.cli.console import Console
 from mediafm_cli.cli.inputs import STORE_SUFFIXES, find_inputs
-from mediafm_cli.errors import INTERRUPTED, UsageError, counted
+from mediafm_cli.errors import UsageError, counted, interrupted_code
 
 if TYPE_CHECKING:
     from mediafm_cli.evaluate.ablation.ablate import Plan
@@ -116,11 +116,11 @@ def ablate(
                 progress=lambda unit, done, total: progress(Progress(done, total, unit)),
                 say=say,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if not retrain:
                 raise
             console.say("ablate: interrupted; the same command goes on")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(interrupted_code(interrupt)) from None
     if not found.held_out:
         console.warn("the model learned from every one of these titles: this says how well it remembers, no more")
     written = write_results(found, output)
