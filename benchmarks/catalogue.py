@@ -11,14 +11,11 @@ from its start to its end: the one that trains, with the first step as its last.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from processes import run_mediafm
 from stores import write_store
 from worlds import MODALITIES
 
@@ -38,21 +35,6 @@ def write_catalogue(folder: Path, stores: int, shots: int, width: int) -> None:
         write_store(folder, title, blocks)
 
 
-def measure(words: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak MiB of a command, its largest process alone.
-
-    Raises:
-        SystemExit: it failed.
-    """
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "mediafm_cli", *words, "-q"], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"mediafm {words[0]} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stores", type=int, default=1000)
@@ -69,8 +51,8 @@ def main() -> None:
             "a search": ["search", str(stores), "--like", "title-0:0", "--in", "flat"],
         }
         for what, words in commands.items():
-            wall, memory = measure(words)
-            print(f"  {what:<28}{wall:>7.1f} s{memory:>7.0f} MiB", flush=True)
+            used = run_mediafm([*words, "-q"])
+            print(f"  {what:<28}{used.wall_s:>7.1f} s{used.peak_mib:>7.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

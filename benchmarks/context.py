@@ -10,7 +10,8 @@
 For each world and seed: titles without labels to pretrain on, others to fit a linear probe on, and others again to
 score it. The rows are those of ``mediafm probe`` (``mediafm_cli/evaluate/probes/features.py``), of the layer
 ``hidden``; all have the same probe. Each contextual row is held against the best of what needs no training or no
-context, with a bootstrap over titles in one seed, and Student's t over seeds in the table.
+context, with a bootstrap over titles in one seed, and Student's t over seeds in the table. ``ablation.py`` prints the
+whole table of ``mediafm ablate`` for one catalogue.
 """
 
 from __future__ import annotations

@@ -14,11 +14,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import av
+from processes import run_mediafm
 from scenedetect import AdaptiveDetector, ContentDetector, SceneManager, open_video
 
 from mediafm_cli.api import Frames
@@ -129,20 +127,10 @@ def grow(film: Path, minutes: list[float], folder: Path) -> None:
     for length in minutes:
         long = loop_packets(film, length, folder / "long.mp4")
         for kept in (0, 4):
-            command = [sys.executable, "-m", "mediafm_cli", "segment", str(long), "-o", str(folder / "grown"), "-q"]
-            command += ["--overwrite", *(["--keep-frames", str(kept)] if kept else [])]
-            started = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                raise SystemExit(f"mediafm segment failed on {length} minutes")
-            wall, processor = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-            memory = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-            print(
-                f"{length:>8g}{kept:>6}{processor:>9.1f} s{processor / length:>8.2f} s{wall:>7.1f} s{memory:>9.0f} MiB",
-                flush=True,
-            )
+            words = ["segment", long, "-o", folder / "grown", "-q", "--overwrite"]
+            used = run_mediafm([*words, *(["--keep-frames", kept] if kept else [])])
+            figures = f"{used.processor_s:>9.1f} s{used.processor_s / length:>8.2f} s{used.wall_s:>7.1f} s"
+            print(f"{length:>8g}{kept:>6}{figures}{used.peak_mib:>9.0f} MiB", flush=True)
         shutil.rmtree(folder / "grown")
 
 

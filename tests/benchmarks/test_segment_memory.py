@@ -1,37 +1,25 @@
-"""What ``segment`` holds in memory, of a film and of one ten times as long."""
+"""What ``segment`` holds in memory: of a film and of one ten times as long, of small pictures and of large ones."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
+from processes import run_mediafm
 from segment import loop_packets
 
 from mediafm_cli.synthetic import HARD, write_catalogue
 
-ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which cores a process may use")
+pytestmark = pytest.mark.skipif(not shutil.which("taskset"), reason="cores are allotted by taskset of util-linux")
 
 
 def peak_mib(film: Path, *options: object) -> float:
-    words = ["segment", film, "-o", film.parent / "stores", "--overwrite", "-q", *options]
-    command = [sys.executable, "-m", "mediafm_cli", *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=take_two_cores)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss / 1024
-
-
-def take_two_cores() -> None:
-    """FFmpeg decodes with a thread for each core, and each holds pictures of its own."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    """On two cores: FFmpeg decodes with a thread for each, and each holds pictures of its own."""
+    return run_mediafm(["segment", film, "-o", film.parent / "stores", "--overwrite", "-q", *options], cores=2).peak_mib
 
 
 @pytest.mark.long
-@ON_LINUX
 @pytest.mark.parametrize("options", [(), ("--keep-frames", 4)])
 def test_a_film_of_an_hour_takes_little_more_memory_than_one_of_minutes(
     tmp_path: Path, options: tuple[object, ...]
@@ -43,7 +31,6 @@ def test_a_film_of_an_hour_takes_little_more_memory_than_one_of_minutes(
     assert peak_mib(hour, *options) < 1.2 * peak_mib(minutes, *options)
 
 
-@ON_LINUX
 def test_a_picture_is_no_larger_in_memory_than_it_must_be(tmp_path: Path) -> None:
     """No subtitles beside it, so that its pictures are looked at for captions."""
     small, large = (
