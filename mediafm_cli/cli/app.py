@@ -109,8 +109,9 @@ class MediafmGroup(PluggedGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as interrupt:
             if _speaks():
-                done = " ".join(getattr(interrupt, "__notes__", ["What was finished is kept"]))
-                Console().say(f"Interrupted. {done}; run the same command again to go on.")
+                done = " ".join(getattr(interrupt, "__notes__", []))
+                go_on = f"{done}; run the same command again to go on." if done else "Nothing is left half written."
+                Console().say(f"Interrupted. {go_on}")
             raise typer.Exit(interrupted_code(interrupt)) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

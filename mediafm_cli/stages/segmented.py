@@ -99,7 +99,8 @@ def require_same_text(shots: Shots, found: CaptionSource, store: Path) -> None:
     if is_same:
         return
     if shots.captions == found.name:
-        raise _refused(store, f"Its text was read from {found.name}, which has changed since.")
+        why = "which has changed since, or is read in another encoding"
+        raise _refused(store, f"Its text was read from {found.name}, {why}.")
     now = " or ".join(found.names_inside) or found.name
     raise _refused(store, f"The source of its text is another now: {_short(shots.captions)} → {now}.")
 

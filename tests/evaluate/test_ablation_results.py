@@ -193,7 +193,7 @@ def test_the_table_says_on_what_it_was_measured() -> None:
 def test_few_titles_are_said_to_be_few() -> None:
     many = replace(ROWS[0], scores=replace(SCORES, titles=30))
 
-    assert "12 titles are few: below 30, intervals are not to be trusted." in said(ABLATION)
+    assert "12 titles are few: intervals are widened, and below 30 not to be trusted." in said(ABLATION)
     assert "are few" not in said(replace(ABLATION, rows=(many, *ROWS[1:])))
 
 

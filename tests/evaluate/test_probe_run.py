@@ -229,7 +229,7 @@ def test_the_table_says_what_was_measured_and_whether_a_difference_includes_zero
     assert "120 clips of 10 titles in 3 classes; linear probes in 5 folds, split by title." in lines
     assert "AP: average precision; macro: the mean over classes; micro: of all classes ranked together." in lines
     assert "A guess: AP macro 0.333, AP micro 0.333. *: the best baseline." in lines
-    assert lines[-1] == "10 titles are few: below 30, intervals are not to be trusted."
+    assert lines[-1] == "10 titles are few: intervals are widened, and below 30 not to be trusted."
 
 
 def test_a_class_that_is_left_out_is_named(titles: list[PlantedTitle], tmp_path: Path) -> None:

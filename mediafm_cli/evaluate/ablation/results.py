@@ -181,7 +181,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
         percent = f"{ablation.level:.0%}".replace("%", " %")
         yield f"±, […]: {percent} intervals of a paired bootstrap over titles; ± is the larger half."
     if 1 < scores.titles < ENOUGH_TITLES:
-        yield f"{scores.titles} titles are few: below {ENOUGH_TITLES}, intervals are not to be trusted."
+        yield f"{scores.titles} titles are few: intervals are widened, and below {ENOUGH_TITLES} not to be trusted."
 
 
 def _probe_legend(probed: ProbeRecord) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _legend(probed: Probed) -> Iterator[str]:
     yield f"[…]: {percent} intervals of a paired bootstrap over titles."
     yield SHARED_TRAINING
     if titles < ENOUGH_TITLES:
-        yield f"{titles} titles are few: below {ENOUGH_TITLES}, intervals are not to be trusted."
+        yield f"{titles} titles are few: intervals are widened, and below {ENOUGH_TITLES} not to be trusted."
 
 
 def records(probed: Probed) -> Iterator[tuple[str, dict[str, Any]]]:
