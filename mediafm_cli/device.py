@@ -34,9 +34,13 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def usable_cores() -> int:
-    """Cores that this process may use: a container or a scheduler may allow fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def own_cores() -> int:
+    """This process's share of the cores that it may use: a container or a scheduler may allow fewer than there are.
+
+    The processes that torchrun starts on a machine share them; 0 where these are more than the cores.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

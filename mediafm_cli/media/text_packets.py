@@ -64,8 +64,14 @@ def read_unread(
     Returns:
         (start_s, end_s, text) of each cue, and notes: which encoding was taken, and how many cues are lost.
     """
-    marked = [(packet, text) for packet in unread if (text := decode_marked(packet.data)) is not None]
-    foreign = [packet for packet in unread if decode_marked(packet.data) is None and not is_utf8(packet.data)]
+    marked: list[tuple[UnreadText, str]] = []
+    foreign: list[UnreadText] = []
+    for packet in unread:
+        text = decode_marked(packet.data)
+        if text is not None:
+            marked.append((packet, text))
+        elif not is_utf8(packet.data):
+            foreign.append(packet)
     if proper >= len(foreign):
         foreign = []
     lost = len(unread) - len(marked) - len(foreign)

@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mediafm_cli.device import own_cores
 from mediafm_cli.errors import StaleError, StoreError, UsageError
 from mediafm_cli.model.title import Layout, MetadataSource, Title
 from mediafm_cli.store.freshness import encode_command, encoder_sha256, fuse_command, require_fresh
 from mediafm_cli.store.read import Store, open_store
 from mediafm_cli.store.schema import METADATA, Encoding, Fused, Shots
-from mediafm_cli.train.cores import own_cores
 
 MANY = 64
 """Stores from which on they are opened by several processes; below, starting these takes longer."""

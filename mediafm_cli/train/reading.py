@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from mediafm_cli.device import own_cores
 from mediafm_cli.errors import MediafmError, UnavailableError
 from mediafm_cli.model.batch import Batch
-from mediafm_cli.train.cores import own_cores
 from mediafm_cli.train.sequences import Sequences
 from mediafm_cli.train.stopping import leave_signals
 

@@ -20,9 +20,13 @@ def press_tab(opened: Visit) -> Iterator[str]:
         opened.page.keyboard.press("Tab")
 
 
-def press_and_read(opened: Visit, key: str, selector: str) -> str:
-    opened.page.keyboard.press(key)
-    return opened.text(selector)
+def press_and_read(opened: Visit, selector: str, *keys: str) -> list[str]:
+    """What an element says after each key."""
+    said = []
+    for key in keys:
+        opened.page.keyboard.press(key)
+        said.append(opened.text(selector))
+    return said
 
 
 def test_tab_reaches_everything_in_the_order_of_the_page(visit: Open, html: str) -> None:
@@ -38,7 +42,7 @@ def test_arrow_keys_go_from_shot_to_shot(visit: Open, html: str, selector: str) 
     opened.page.focus(selector)
 
     further, back = ("ArrowDown", "ArrowUp") if selector == "#shot-0" else ("ArrowUp", "ArrowDown")  # as in any slider
-    chosen = [press_and_read(opened, key, "#where") for key in ("ArrowRight", further, "ArrowLeft", back)]
+    chosen = press_and_read(opened, "#where", "ArrowRight", further, "ArrowLeft", back)
 
     assert [where.split(" ·")[0] for where in chosen] == ["shot 1", "shot 2", "shot 1", "shot 0"]
 
@@ -48,7 +52,7 @@ def test_keys_go_to_the_ends_of_a_title_and_no_further(visit: Open, html: str, s
     opened = visit(html)
     opened.page.focus(selector)
 
-    chosen = [press_and_read(opened, key, "#where") for key in ("End", "ArrowRight", "Home", "ArrowLeft")]
+    chosen = press_and_read(opened, "#where", "End", "ArrowRight", "Home", "ArrowLeft")
 
     assert [where.split(" ·")[0] for where in chosen] == ["shot 8", "shot 8", "shot 0", "shot 0"]
 
@@ -57,7 +61,7 @@ def test_the_arrows_in_the_map_go_on_in_the_next_title(visit: Open, html: str) -
     opened = visit(html, address="#Nacht:8")
     opened.page.focus("#map-context")
 
-    told = [press_and_read(opened, key, "#map-readout") for key in ("ArrowRight", "End", "ArrowRight", "Home")]
+    told = press_and_read(opened, "#map-readout", "ArrowRight", "End", "ArrowRight", "Home")
 
     assert [one.split(", 0:")[0] for one in told] == [
         "Tag & Traum, shot 0",
@@ -82,9 +86,9 @@ def test_a_slider_says_where_it_is(visit: Open, html: str) -> None:
 def test_arrow_keys_in_a_matrix_read_pairs_and_enter_chooses_the_row(visit: Open, html: str) -> None:
     opened = visit(html)
     opened.page.focus("#matrix-fused")
-    told = [press_and_read(opened, key, "#similarity-readout") for key in ("Home", "ArrowRight", "ArrowDown", "End")]
+    told = press_and_read(opened, "#similarity-readout", "Home", "ArrowRight", "ArrowDown", "End")
 
-    where = press_and_read(opened, "Enter", "#where")
+    (where,) = press_and_read(opened, "#where", "Enter")
 
     assert [one.split(":")[0] for one in told] == ["Shots 0 and 0", "Shots 0 and 1", "Shots 1 and 1", "Shots 1 and 8"]
     first, last = make_title("Nacht", 9, seed=1).fused[[1, 8]]
@@ -98,7 +102,7 @@ def test_arrow_keys_in_a_matrix_of_means_go_from_cell_to_cell(visit: Open) -> No
     opened = visit(render_page(make_report(make_title("film", 1200))))
     opened.page.focus("#matrix-context")
 
-    told = [press_and_read(opened, key, "#similarity-readout") for key in ("Home", "ArrowRight", "ArrowDown", "End")]
+    told = press_and_read(opened, "#similarity-readout", "Home", "ArrowRight", "ArrowDown", "End")
 
     assert [one.split(":")[0] for one in told] == [
         "Shots 0–2 and 0–2",

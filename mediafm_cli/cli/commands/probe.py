@@ -54,8 +54,8 @@ def probe(
 
     multiclass: one label a clip; an empty one is not asked. multilabel: any number, with | between them. ranking: a
     number, by which the clips of a title are put in order: Kendall's tau is the mean over titles, in folds of titles.
-    retrieval: labels are queries, as in multilabel; a clip that
-    answers one is to be found among three times as many that do not.
+    retrieval: labels are queries, as in multilabel; a clip that answers one is to be found among three times as many
+    that do not.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     if output and output.is_file():

@@ -39,8 +39,7 @@ def score(
     mediafm score stores/ --truth cuts.json -o misses/ --json
 
     Precision, recall and F1 at tolerances of 0, 1 and 2 frames, hard cuts and gradual transitions apart; then each
-    mistake.
-    With -v, the score of each title too.
+    mistake. With -v, the score of each title too.
     """
     paths = find_inputs(stores, STORE_SUFFIXES, nul=null)
     if output and output.is_file():

@@ -21,7 +21,7 @@ from mediafm_cli.errors import StoreError, UsageError
 from mediafm_cli.evaluate.ablation.comparison import Kind, Row, best_rows, differences, intervals_of
 from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, find_dependence
 from mediafm_cli.evaluate.ablation.interventions import energy_share, interventions
-from mediafm_cli.evaluate.ablation.masked import Tallies, chance, make_folds, skill, tally
+from mediafm_cli.evaluate.ablation.masked import Fold, Tallies, chance, make_folds, skill, tally
 from mediafm_cli.evaluate.ablation.predictors import (
     Change,
     Predictor,
@@ -37,7 +37,6 @@ from mediafm_cli.evaluate.ablation.retrain import (
     PlannedRun,
     Run,
     RunSettings,
-    changed_titles,
     learned_titles,
     plan_runs,
     swapped_titles,
@@ -121,8 +120,26 @@ class Plan:
     runs: tuple[PlannedRun, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """The inputs, read. ``unseen``, ``seen``: titles that the model never learned from, and those that it did."""
+
+    config: FolderConfig
+    model: MediaFM
+    catalogue: Catalogue
+    unseen: list[Title]
+    seen: list[Title]
+    variants: list[Variant]
+    probes: Probes | None
+    folds: list[Fold]
+
+    @property
+    def measured(self) -> list[Title]:
+        return self.unseen or self.seen
+
+
 @dataclass(frozen=True)
-class _Planned:
+class _PlannedRow:
     """A row to come. ``change``: of the titles that the model is shown. ``removed``: see ``Intervention``."""
 
     predictor: Predictor
@@ -157,19 +174,10 @@ def run_ablation(
         UsageError: variants were asked for that there are not, or that these titles cannot train or measure; or the
             labels cannot be probed.
     """
-    config = read_config(model_folder)
-    model = load_model(model_folder, device)
-    catalogue = open_catalogue(stores)
-    require_layout(config.model.layout, catalogue.layout, "the catalogue")
-    unseen, seen = _split(catalogue, config)
-    measured = unseen or seen
-    variants = _variants(retraining, config, bool(unseen)) if retraining else []
-    probes = read_probes(catalogue, config, question, seed, RESAMPLES, LEVEL) if question else None
-    folds = make_folds(measured, seed)
-    if not folds:
-        raise StoreError("There is nothing to measure.", "No shot of these titles shows anything in any modality.")
-    blocks = catalogue.layout.blocks
-    planned = list(_planned(model, measured, seen, seed))
+    ready = _prepare(stores, model_folder, seed, device, question, retraining)
+    config, model, catalogue, measured = ready.config, ready.model, ready.catalogue, ready.measured
+    probes, folds, blocks = ready.probes, ready.folds, ready.catalogue.layout.blocks
+    planned = list(_planned(model, measured, ready.seen, seed))
     tallies = {}
     for number, plan in enumerate(planned, 1):
         tallies[plan.predictor.name] = tally(plan.predictor, folds, blocks)
@@ -199,10 +207,10 @@ def run_ablation(
                 runs.setdefault(run.variant.name, []).append(_probe(probes, run))
 
         retrained, found = measure_grid(
-            variants, bench, retraining.settings, device, partial(progress, "variants"), trained
+            ready.variants, bench, retraining.settings, device, partial(progress, "variants"), trained
         )
         dependences += (found,) if found else ()
-        again = [_asked(variant, runs[variant.name]) for variant in variants if runs]
+        again = [_asked(variant, runs[variant.name]) for variant in ready.variants if runs]
         found = (
             probes.dependence(again, f"the {probes.column} of clips, with a model trained without it,")
             if probes
@@ -214,7 +222,7 @@ def run_ablation(
         config.training.steps,
         seed,
         tuple(title.title_id for title in measured),
-        bool(unseen),
+        bool(ready.unseen),
         len(find_validated(measured, config)),
         tuple(block.name for block in blocks),
         rows,
@@ -238,22 +246,38 @@ def plan_ablation(
     retraining: Retraining | None = None,
 ) -> Plan:
     """What ``run_ablation`` would measure and train; nothing is. Arguments and errors are those of that."""
-    config = read_config(model_folder)
-    catalogue = open_catalogue(stores)
-    require_layout(config.model.layout, catalogue.layout, "the catalogue")
-    load_model(model_folder)
-    unseen, seen = _split(catalogue, config)
-    if question:
-        read_probes(catalogue, config, question, 0, RESAMPLES, LEVEL)
+    ready = _prepare(stores, model_folder, 0, device, question, retraining)
     runs: list[PlannedRun] = []
     if retraining:
-        learned = learned_titles(catalogue, config)
-        for variant in _variants(retraining, config, bool(unseen)):
-            layout, titles = catalogue.layout, learned
+        learned = learned_titles(ready.catalogue, ready.config)
+        for variant in ready.variants:
+            layout, titles = ready.catalogue.layout, learned
             if variant.stores:
                 layout, titles = swapped_titles(variant.stores, learned)
-            runs += plan_runs(variant, config, layout, changed_titles(variant, titles), retraining.settings, device)
-    return Plan(tuple(title.title_id for title in unseen or seen), bool(unseen), tuple(runs))
+            runs += plan_runs(variant, ready.config, layout, titles, retraining.settings, device)
+    return Plan(tuple(title.title_id for title in ready.measured), bool(ready.unseen), tuple(runs))
+
+
+def _prepare(
+    stores: Sequence[Path],
+    model_folder: Path,
+    seed: int,
+    device: torch.device | str,
+    question: Question | None,
+    retraining: Retraining | None,
+) -> _Prepared:
+    """Read and check the inputs of ``run_ablation``; its arguments and errors."""
+    config = read_config(model_folder)
+    model = load_model(model_folder, device)
+    catalogue = open_catalogue(stores)
+    require_layout(config.model.layout, catalogue.layout, "the catalogue")
+    unseen, seen = _split(catalogue, config)
+    variants = _variants(retraining, config, bool(unseen)) if retraining else []
+    probes = read_probes(catalogue, config, question, seed, RESAMPLES, LEVEL) if question else None
+    folds = make_folds(unseen or seen, seed)
+    if not folds:
+        raise StoreError("There is nothing to measure.", "No shot of these titles shows anything in any modality.")
+    return _Prepared(config, model, catalogue, unseen, seen, variants, probes, folds)
 
 
 def _split(catalogue: Catalogue, config: FolderConfig) -> tuple[list[Title], list[Title]]:
@@ -291,7 +315,7 @@ def _asked(variant: Variant, runs: Sequence[Mapping[str, Statistic]]) -> Asked:
     return Asked(variant.name, "retrained", tuple(runs), whole, removed)
 
 
-def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], seed: int) -> Iterator[_Planned]:
+def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], seed: int) -> Iterator[_PlannedRow]:
     untrained = model.untrained(seed)
     for predictor in (
         *flat_predictors(model.config.layout.blocks),
@@ -300,16 +324,16 @@ def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], s
         model_predictor("untrained", untrained),
         shuffled_predictor(f"{TRAINED}, shots shuffled", model, seed),
     ):
-        yield _Planned(predictor, "baseline")
-    yield _Planned(model_predictor(TRAINED, model), "trained", lambda title: title)
-    yield _Planned(isolated_predictor(ISOLATED, model), "intervention")
+        yield _PlannedRow(predictor, "baseline")
+    yield _PlannedRow(model_predictor(TRAINED, model), "trained", lambda title: title)
+    yield _PlannedRow(isolated_predictor(ISOLATED, model), "intervention")
     for one in interventions(measured, model.config):
         predictor = model_predictor(f"{TRAINED}, {one.name}", model, one.change)
-        yield _Planned(predictor, "intervention", one.change, one.removed)
+        yield _PlannedRow(predictor, "intervention", one.change, one.removed)
 
 
 def _row(
-    plan: _Planned,
+    plan: _PlannedRow,
     tallies: dict[str, Tallies],
     best: dict[str, str],
     measured: Sequence[Title],
@@ -339,7 +363,9 @@ def _row(
     )
 
 
-def _dependences(planned: Sequence[_Planned], tallies: dict[str, Tallies], draws: np.ndarray) -> tuple[Dependence, ...]:
+def _dependences(
+    planned: Sequence[_PlannedRow], tallies: dict[str, Tallies], draws: np.ndarray
+) -> tuple[Dependence, ...]:
     whole = tallies[TRAINED]
     costs = {
         plan.removed: cosine_lost(whole, tallies[plan.predictor.name], list(whole.by_modality))

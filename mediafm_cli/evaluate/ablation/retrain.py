@@ -53,13 +53,15 @@ class Run:
     reused: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlannedRun:
-    """One model of the grid, and what decides it."""
+    """One model of the grid, and what decides it. ``titles``: to learn from, as the variant changes them."""
 
     variant: Variant
     model: ModelConfig
     training: TrainConfig
+    titles: Sequence[TitleSource]
+    device: torch.device
     folder: Path
 
     @property
@@ -101,11 +103,6 @@ class ChangedTitle:
 
     def window(self, start: int, stop: int) -> Title:
         return self.variant.change(self.source.window(start, stop))
-
-
-def changed_titles(variant: Variant, titles: Sequence[TitleSource]) -> list[TitleSource]:
-    """What the variant learns from, of ``titles``."""
-    return [ChangedTitle(title, variant) for title in titles] if variant.intervention else list(titles)
 
 
 def learned_titles(catalogue: Catalogue, config: FolderConfig) -> list[TitleSource]:
@@ -152,57 +149,54 @@ def plan_runs(
     titles: Sequence[TitleSource],
     settings: RunSettings,
     device: torch.device | str,
-) -> Iterator[PlannedRun]:
+) -> list[PlannedRun]:
     """The run of each seed.
 
     Args:
-        titles: to learn from, as the variant changes them.
+        titles: to learn from, in stores of ``layout``; as they are, without the variant's change.
+
+    Raises:
+        UsageError, TrainingError: the settings of the variant cannot be used together.
     """
+    changed = [ChangedTitle(title, variant) for title in titles] if variant.intervention else list(titles)
+    where = torch.device(device)
+    planned = []
     for seed in range(config.training.seed, config.training.seed + settings.seeds):
         model, training = resolve(variant, config, layout, seed, settings.max_steps)
-        name = _name(variant, model, training, titles, torch.device(device).type)
-        yield PlannedRun(variant, model, training, settings.folder / name)
+        folder = settings.folder / _name(variant, model, training, changed, where.type)
+        planned.append(PlannedRun(variant, model, training, changed, where, folder))
+    return planned
 
 
-def train_variant(
-    variant: Variant,
-    config: FolderConfig,
-    layout: Layout,
-    titles: Sequence[TitleSource],
-    settings: RunSettings,
-    device: torch.device | str,
-    progress: Callable[[float], None] = lambda share: None,
-) -> Iterator[Run]:
-    """Train one variant with each seed, or load what was trained before.
+def train_runs(planned: Sequence[PlannedRun], progress: Callable[[float], None] = lambda share: None) -> Iterator[Run]:
+    """Train each run, or load what was trained before.
 
     Args:
-        titles: to learn from, in stores of ``layout``; as they are, without the variant's change.
-        progress: called with the share of all its runs that is done.
+        progress: called with the share of all runs that is done.
 
     Raises:
         TrainingError: a run cannot be trained, or its folder not be used; see ``pretrain``.
         StoppedError, KeyboardInterrupt: by SIGTERM and by Ctrl-C, after a checkpoint.
     """
-    changed = changed_titles(variant, titles)
-    for number, planned in enumerate(plan_runs(variant, config, layout, changed, settings, device)):
-        seed, folder, reused = planned.training.seed, planned.folder, planned.is_trained
+    for number, run in enumerate(planned):
+        name, seed, folder, reused = run.variant.name, run.training.seed, run.folder, run.is_trained
         if not reused:
             result = pretrain(
-                changed,
-                planned.model,
-                planned.training,
+                run.titles,
+                run.model,
+                run.training,
                 folder,
-                recipe=variant.name,
+                recipe=name,
                 resume=True,
-                engine=Engine(torch.device(device)),
-                progress=partial(_go_on, progress, number, settings.seeds),
+                engine=Engine(run.device),
+                progress=partial(_go_on, progress, number, len(planned)),
             )
             if result.kept is None:
-                what = f"{variant.name}, seed {seed}: stopped after {result.steps} steps."
+                what = f"{name}, seed {seed}: stopped after {result.steps} steps."
                 raise StoppedError(what, hint="Run the same command again: it goes on from there.")
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of twenty runs they would fill a disk
-        progress((number + 1) / settings.seeds)
-        yield Run(variant, seed, folder, load_model(folder, device), reused)
+        progress((number + 1) / len(planned))
+        yield Run(run.variant, seed, folder, load_model(folder, run.device), reused)
 
 
 def _go_on(progress: Callable[[float], None], done: int, total: int, metrics: Metrics) -> None:

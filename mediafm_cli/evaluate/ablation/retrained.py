@@ -14,7 +14,14 @@ from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, fi
 from mediafm_cli.evaluate.ablation.interventions import energy_share
 from mediafm_cli.evaluate.ablation.masked import Fold, Tallies, Tally, average, tally
 from mediafm_cli.evaluate.ablation.predictors import model_predictor
-from mediafm_cli.evaluate.ablation.retrain import Run, RunSettings, learned_titles, swapped_titles, train_variant
+from mediafm_cli.evaluate.ablation.retrain import (
+    Run,
+    RunSettings,
+    learned_titles,
+    plan_runs,
+    swapped_titles,
+    train_runs,
+)
 from mediafm_cli.evaluate.ablation.variants import REFERENCE, Variant
 from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, interval
 from mediafm_cli.model.folder import FolderConfig
@@ -101,7 +108,7 @@ def measure_grid(
         shown = [variant.change(title) for title in _titles(folds)]
         runs = []
         ahead = partial(_go_on, progress, number, len(variants))
-        for run in train_variant(variant, bench.config, layout, titles, settings, device, ahead):
+        for run in train_runs(plan_runs(variant, bench.config, layout, titles, settings, device), ahead):
             predictor = model_predictor(variant.name, run.model, variant.change)
             runs.append(tally(predictor, folds, layout.blocks))
             trained(run)
