@@ -110,7 +110,7 @@ def _chart(heading: str, about: str, series: Sequence[_Series], lines: Sequence[
 
     count = round((high - low) / step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    value_ticks = [Tick(f"{low + step * n:.{digits}f}", 100 * n / count) for n in range(count + 1)]
+    value_ticks = [Tick(f"{low + step * n:z.{digits}f}".replace("-", "−"), 100 * n / count) for n in range(count + 1)]
     middle = round((first + last) / 2)
     step_ticks = dict.fromkeys([int(first), middle, int(last)])
     kept = kept_step(lines)

@@ -113,7 +113,7 @@ def _open_model(folder: Path) -> _Model:
     trained = len(record.title_ids("train"))
     facts = {
         "Recipe": record.recipe,
-        "Steps": f"{record.steps:,}",
+        "Step kept": f"{record.steps:,}",
         "Seed": str(record.seed),
         "Trained on": _count(trained, "title"),
         "Held out": _count(len(record.titles) - trained, "title"),

@@ -88,7 +88,7 @@ def test_the_model_says_how_it_was_trained_and_on_which_titles(
     assert [line["step"] for line in report.model.metrics] == [1, 2, 3, 4, 5]
     assert sorted(title.part for title in report.titles) == ["train", "train", "validation"]
     config = json.loads((model_folder / "config.json").read_text())
-    assert report.model.facts["Steps"] == str(config["training"]["steps"])
+    assert report.model.facts["Step kept"] == str(config["training"]["steps"])
     assert report.model.facts["Held out"] == "1 title"
 
 
