@@ -2,27 +2,35 @@
 
     python benchmarks/intervals.py --runs 1500
 
-Average precision of two scores that are about as good, and the paired difference of the two, over titles that differ in
-how well they are scored; classes occur in every title, or each in three of ten. And probes of vectors in which there is
-nothing: how often two rows seem to differ, and how often one seems better or worse than a guess.
+Average precision of two scores that are about as good, macro, micro and at 1:3, and the paired difference of the two,
+over titles that differ in how well they are scored; classes occur in every title, or each in three of ten. And probes
+of vectors in which there is nothing: how often two rows seem to differ, and how often one seems better or worse than a
+guess.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from mediafm_cli.evaluate.bootstrap import difference_of, draw_counts, interval
+from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
 from mediafm_cli.evaluate.probes.features import FeatureRow
 from mediafm_cli.evaluate.probes.labels import Labels
-from mediafm_cli.evaluate.probes.metrics import macro_statistic, rank_titles
+from mediafm_cli.evaluate.probes.metrics import Ranking, macro_statistic, micro_statistic, rank_titles
 from mediafm_cli.evaluate.probes.probe import chance, probe_rows
 
 MANY = 40_000
 """Titles from which the truth is taken."""
+
+MEASURES: dict[str, Callable[[Ranking], Statistic]] = {
+    "macro": macro_statistic,
+    "micro": micro_statistic,
+    "at 1:3": partial(macro_statistic, ratio=3.0),
+}
 
 Drawn = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
 
@@ -41,19 +49,34 @@ def draw_scored(titles: int, seed: int, occurs: float) -> Drawn:
     return hits, *scores
 
 
-def coverage(titles: int, runs: int, occurs: float) -> tuple[float, float]:
-    """The share of intervals that hold the truth: of average precision, and of the difference of two."""
-    hits, one, other = draw_scored(MANY, 0, occurs)
-    asked = np.concatenate(hits)
-    truth, better = (average_precision_score(asked, np.concatenate(scores)) for scores in (one, other))
-    held = np.zeros(2)
+def find_truths(occurs: float) -> dict[str, list[float]]:
+    """By measure, the average precision of both scores over many titles, by scikit-learn."""
+    hits, *scored = (np.concatenate(of) for of in draw_scored(MANY, 0, occurs))
+    weights = np.where(hits, 1.0, 3.0 * hits.sum(axis=0) / (~hits).sum(axis=0))
+
+    def at_ratio(score: np.ndarray) -> float:
+        columns = zip(hits.T, score.T, weights.T, strict=True)
+        return float(np.mean([average_precision_score(hit, of, sample_weight=weight) for hit, of, weight in columns]))
+
+    return {
+        "macro": [average_precision_score(hits, score) for score in scored],
+        "micro": [average_precision_score(hits, score, average="micro") for score in scored],
+        "at 1:3": [at_ratio(score) for score in scored],
+    }
+
+
+def coverage(titles: int, runs: int, occurs: float) -> dict[str, np.ndarray]:
+    """By measure, the share of intervals that hold the truth: of average precision, and of the difference of two."""
+    truths = find_truths(occurs)
+    held = {name: np.zeros(2) for name in MEASURES}
     for seed in range(1, runs + 1):
-        hits, one, other = draw_scored(titles, seed, occurs)
+        hits, *scored = draw_scored(titles, seed, occurs)
         draws = draw_counts(titles, 1000, seed)
-        first, second = (macro_statistic(rank_titles(scores, hits)) for scores in (one, other))
-        found = interval(first, draws, bounds=(0, 1)), interval(difference_of(first, second), draws)
-        held += [of.low <= true <= of.high for of, true in zip(found, (truth, better - truth), strict=True)]
-    return float(held[0]) / runs, float(held[1]) / runs
+        for name, of in MEASURES.items():
+            (first, second), (truth, better) = (of(rank_titles(one, hits)) for one in scored), truths[name]
+            found = interval(first, draws, bounds=(0, 1)), interval(difference_of(first, second), draws)
+            held[name] += [of.low <= true <= of.high for of, true in zip(found, (truth, better - truth), strict=True)]
+    return {name: share / runs for name, share in held.items()}
 
 
 def noise(titles: int, runs: int) -> tuple[float, float]:
@@ -76,14 +99,11 @@ def main() -> None:
     runs = parser.parse_args().runs
     for occurs in (1.0, 0.3):
         for titles in (30, 100):
-            what = f"{titles} titles, a class in {occurs:.0%} of them: average precision, difference"
-            say(what, coverage, titles, runs, occurs)
-    say("30 titles of noise, in 5 folds: two rows seem to differ, one is no guess", noise, 30, runs // 5)
-
-
-def say(what: str, measure: Callable[..., tuple[float, float]], *arguments: object) -> None:
-    one, other = measure(*arguments)
-    print(f"{what}: {one:.1%}, {other:.1%}", flush=True)
+            print(f"{titles} titles, a class in {occurs:.0%} of them: average precision, difference")
+            for name, held in coverage(titles, runs, occurs).items():
+                print(f"  {name:<8}{held[0]:>8.1%}{held[1]:>8.1%}", flush=True)
+    apart, no_guess = noise(30, runs // 5)
+    print(f"30 titles of noise, in 5 folds: two rows seem to differ {apart:.1%}, one is no guess {no_guess:.1%}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ The same Transformer learns from the same titles, with the default rates, and is
 
 - ``recipe``: for all that the default recipe asks for
 - ``payoffs``: for the pictures of payoffs alone; these are hidden, and nothing else is, but for what is dropped
+- ``masked``: for the same alone, while all that the recipe hides is hidden too
 - ``told``: for the number of the object, at every reminder, while the pictures of payoffs are hidden
 
 A linear probe then reads which object it is, on titles that neither it nor the model has seen: off the states of
@@ -34,14 +35,14 @@ from mediafm_cli.device import autocast, find_device
 from mediafm_cli.evaluate.probes.probing import score_titles
 from mediafm_cli.model.batch import Masks, collate
 from mediafm_cli.model.config import ModelConfig
-from mediafm_cli.model.msm import draw_masks, mean_distance, measure, term_weights
+from mediafm_cli.model.msm import Objective, draw_masks, mean_distance, measure, term_weights
 from mediafm_cli.model.title import Title
 from mediafm_cli.model.transformer import MediaFM, Output
 from mediafm_cli.train.config import MODALITY_WISE, TrainConfig
 from mediafm_cli.train.coordinates import measure_whitening
 from mediafm_cli.train.optimizers import build_optimizers, build_schedules
 
-Ask = Literal["recipe", "payoffs", "told"]
+Ask = Literal["recipe", "payoffs", "masked", "told"]
 KINDS = ("payoffs", "reminders")
 PROBED = 300
 """Titles to fit the probe on, and as many others to score it."""
@@ -86,9 +87,7 @@ def train(titles: Sequence[Labelled], ask: Ask, config: ModelConfig, settings: T
     schedules = build_schedules(optimizers, settings, settings.max_steps, 0)
     draws = np.random.default_rng([settings.seed, 2])
     for chosen in draw_steps(titles, settings):
-        masks = [one.hidden for one in chosen]
-        if ask == "recipe":
-            masks = [draw_masks(one.title, config.layout.blocks, settings.objective, draws) for one in chosen]
+        masks = [draw_hidden(one, ask, config, settings.objective, draws) for one in chosen]
         batch = collate([one.title for one in chosen], config, masks).to(model.device)
         with autocast(model.device, settings.precision):
             output: Output = model(batch)
@@ -105,6 +104,16 @@ def train(titles: Sequence[Labelled], ask: Ask, config: ModelConfig, settings: T
             optimizer.zero_grad()
             schedule.step()
     return model.eval()
+
+
+def draw_hidden(
+    one: Labelled, ask: Ask, config: ModelConfig, objective: Objective, draws: np.random.Generator
+) -> Masks:
+    """What is hidden of a title, and asked for, in one step."""
+    if ask in ("payoffs", "told"):
+        return one.hidden
+    drawn = draw_masks(one.title, config.layout.blocks, objective, draws)
+    return drawn if ask == "recipe" else Masks(drawn.masked | one.hidden.masked, one.hidden.weights)
 
 
 def draw_steps(titles: Sequence[Labelled], settings: TrainConfig) -> Iterator[list[Labelled]]:
