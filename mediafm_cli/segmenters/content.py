@@ -18,7 +18,7 @@ from mediafm_cli.segmenters.transitions import TransitionFinder, TransitionOptio
 
 _RATE = 25  # frames a second that all lengths in frames are meant for
 _HIGHEST_RATE = 250  # what files declare beyond it is a clock and no frame rate
-_BLOCK = 64  # frames judged at once: each call of NumPy costs as much as the arithmetic of some frames this small
+_BLOCK = 32  # frames judged at once: each call of NumPy costs as much as the arithmetic of some frames this small
 
 
 class ContentSegmenter(Segmenter):

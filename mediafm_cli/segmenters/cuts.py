@@ -9,8 +9,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mediafm_cli.api import Boundary
 
-_PIECE = 16  # frames compared at once: a processor's cache holds so many, and takes a quarter of the time for them
-
 
 @dataclass(frozen=True)
 class CutOptions:
@@ -95,9 +93,7 @@ class CutFinder:
 
 def measure_steps(frames: np.ndarray) -> np.ndarray:
     """Mean absolute difference of each frame from the one before: [m, values] gives [m - 1]."""
-    pieces = range(0, len(frames) - 1, _PIECE)
-    steps = [_distances(frames[at + 1 : at + 1 + _PIECE], frames[at:-1][:_PIECE]) for at in pieces]
-    return np.concatenate([np.zeros(0), *steps])
+    return _distances(frames[1:], frames[:-1])
 
 
 def _distances(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
