@@ -2,10 +2,10 @@
 
     python benchmarks/intervals.py --runs 1500
 
-Average precision of two scores that are about as good, macro, micro and at 1:3, and the paired difference of the two,
-over titles that differ in how well they are scored; classes occur in every title, or each in three of ten. And probes
-of vectors in which there is nothing: how often two rows seem to differ, and how often one seems better or worse than a
-guess.
+Average precision of two scores that are about as good, macro, micro and at three misses to one hit, and the paired
+difference of the two, over titles that differ in how well they are scored; classes occur in every title, or each in
+three of ten. And probes of vectors in which there is nothing: how often two rows seem to differ, and how often one
+seems better or worse than a guess.
 """
 
 from __future__ import annotations
@@ -71,11 +71,12 @@ def coverage(titles: int, runs: int, occurs: float) -> dict[str, np.ndarray]:
     held = {name: np.zeros(2) for name in MEASURES}
     for seed in range(1, runs + 1):
         hits, *scored = draw_scored(titles, seed, occurs)
+        rankings = [rank_titles(score, hits) for score in scored]
         draws = draw_counts(titles, 1000, seed)
-        for name, of in MEASURES.items():
-            (first, second), (truth, better) = (of(rank_titles(one, hits)) for one in scored), truths[name]
-            found = interval(first, draws, bounds=(0, 1)), interval(difference_of(first, second), draws)
-            held[name] += [of.low <= true <= of.high for of, true in zip(found, (truth, better - truth), strict=True)]
+        for name, measure in MEASURES.items():
+            (one, other), (truth, better) = map(measure, rankings), truths[name]
+            found = interval(one, draws, bounds=(0, 1)), interval(difference_of(one, other), draws)
+            held[name] += [at.low <= true <= at.high for at, true in zip(found, (truth, better - truth), strict=True)]
     return {name: share / runs for name, share in held.items()}
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -113,7 +113,9 @@ def draw_hidden(
     if ask in ("payoffs", "told"):
         return one.hidden
     drawn = draw_masks(one.title, config.layout.blocks, objective, draws)
-    return drawn if ask == "recipe" else Masks(drawn.masked | one.hidden.masked, one.hidden.weights)
+    if ask == "recipe":
+        return drawn
+    return replace(drawn, masked=drawn.masked | one.hidden.masked, weights=one.hidden.weights)
 
 
 def draw_steps(titles: Sequence[Labelled], settings: TrainConfig) -> Iterator[list[Labelled]]:

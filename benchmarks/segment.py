@@ -4,10 +4,10 @@
     python benchmarks/segment.py clips/*.mp4 --repeats 5
     python benchmarks/segment.py --lengths 10 30 60 180 # minutes, made by looping packets
 
-All contestants run on the same file, one after another, ``--repeats`` times in turn; the medians are printed. Decoding
-alone is PyAV with threads and nothing done to the frames. PySceneDetect runs with its defaults and whichever of its
-backends takes least processor time. Times are of one process after everything is imported; memory is the peak of a
-process of its own.
+All contestants run on the same file, one after another, ``--repeats`` times in turn; the medians are printed, and their
+sums over several files. Decoding alone is PyAV with threads and nothing done to the frames. PySceneDetect runs with its
+defaults and whichever of its backends takes least processor time. Times are of one process after everything is
+imported; memory is the peak of a process of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 
 import av
-import numpy as np
 from processes import run_mediafm
 from scenedetect import AdaptiveDetector, ContentDetector, SceneManager, open_video
 
@@ -158,7 +157,7 @@ def main() -> None:
             films = [encode_as_films_are(made[0].path, folder / "synthetic.mp4")]
         found = [compare(film, folder, arguments.repeats) for film in films]
         if len(found) > 1:
-            of_all = {name: np.sum([seconds[name] for seconds in found], axis=0) for name in found[0]}
+            of_all = {name: (sum(of[name][0] for of in found), sum(of[name][1] for of in found)) for name in found[0]}
             show(f"all {len(found)} films", of_all)
         if arguments.lengths:
             (short,) = write_catalogue(

@@ -19,7 +19,7 @@ GRID_S = Fraction(1, 8)
 
 _PER_FRAME = 4  # a coarser grid is taken where a finer one has more than this many times for each frame
 _RUNS = 3  # a shot, the boundary that may end it, and the newest, which decides whether it does
-_RECENT = 48  # times of the finest grid that are held whatever happens: 6 s, and segmenters answer sooner
+_RECENT = 48  # times of the finest grid that are held whatever happens: 6 s, and most boundaries are known sooner
 _MOST = 4096  # times at which one picture is on show that are looked at: more is a gap of minutes
 
 

@@ -59,5 +59,5 @@ def make_report(*titles: ReportTitle, **fields: Any) -> Report:
         {"step": step, "loss": 1 / step, "cosine": {"video": 0.1 * step, "text": 0.05 * step}} for step in range(1, 6)
     ]
     with_model = shown[0].context is not None
-    model = ReportModel("model", {"Recipe": "test", "Steps": "5"}, "output", steps) if with_model else None
+    model = ReportModel("model", {"Recipe": "test", "Step kept": "5"}, "output", steps) if with_model else None
     return replace(Report(shown, BLOCKS, "none", model), **fields)
