@@ -97,7 +97,7 @@ class TextOpenAI(Encoder):
             raise UnavailableError(
                 f"text.openai needs a key for {self._base_url}, and {KEY} is not set.",
                 hint=f"Set {KEY} (any text, for a server that asks for none), or choose an encoder that needs no key: "
-                "--encoder text.transformers, or --preset offline.",
+                "--preset offline, or encode with --encoder text.transformers.",
             )
         if not (_key().isascii() and _key().isprintable()):
             what = f"{KEY} holds what no key holds: a character that is not ASCII, or a line break."

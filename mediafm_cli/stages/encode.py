@@ -62,8 +62,9 @@ def encode_title(
     """Encode what is not done yet of one modality of one title.
 
     Raises:
-        StaleError: the store has this modality by another encoder, other options, or other shots.
-        MediaError: the media file is gone, or is not the one that was segmented.
+        StaleError: the store has this modality by another encoder, other options, or other shots; or the media file is
+            not the one that was segmented.
+        MediaError: the media file is gone.
         FailedOnTitleError: the encoder failed on this title.
         PluginError: the encoder cannot be loaded, or breaks its contract.
     """

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from mediafm_cli.api import Audio, Frames, Needs, Shot, Text
-from mediafm_cli.errors import MediaError
+from mediafm_cli.errors import MediaError, StaleError
 from mediafm_cli.media.audio import read_spans
 from mediafm_cli.media.fingerprint import fingerprint_file
 from mediafm_cli.media.frames import sample_frames
@@ -34,7 +34,7 @@ def gather_material(
         folder: in which to look for the media file first.
 
     Raises:
-        MediaError: the media file is needed, and is gone or not the one that was segmented.
+        MediaError: the media file is needed, and is gone. StaleError: it is not the one that was segmented.
     """
     if modality == METADATA:
         bare = [Shot(0, 0.0, source.duration_s or float(shots.end_s[-1]))]
@@ -149,14 +149,14 @@ def find_media(store: Path, source: Source, shots: Shots, folder: Path | None = 
     """The media file that a store was made from; ``source_places`` are looked at.
 
     Raises:
-        MediaError: it is in none of these places, or it has changed.
+        MediaError: it is in none of these places. StaleError: it has changed.
     """
     candidates = source_places(store, source, folder)
     for candidate in candidates:
         if candidate.is_file():
             if candidate.stat().st_size == source.size and fingerprint_file(candidate) == source.fingerprint:
                 return candidate
-            raise MediaError(
+            raise StaleError(
                 f"{candidate} is not the file that {store} was segmented from.",
                 "Its size or content differs.",
                 f"Segment it again: {segment_command(store, shots, candidate)}",

@@ -197,7 +197,7 @@ class _Reading:
     def _find_media(self) -> Path | None:
         try:
             return find_media(self.store.path, self.store.source, self.store.shots, self.media_folder)
-        except MediaError as error:
+        except (MediaError, StaleError) as error:
             self.warnings.append(str(error))
             return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_cli.errors import MediaError, UsageError, command
+from mediafm_cli.errors import MediaError, StaleError, UsageError, command
 from mediafm_cli.evaluate.boundaries.agreement import CUT, GRADUAL, Found, Mistake, score_boundaries
 from mediafm_cli.evaluate.boundaries.results import describe_found, describe_true
 from mediafm_cli.evaluate.boundaries.totals import TitleScore
@@ -157,7 +157,7 @@ def write_sheets(
 ) -> Sheets:
     """Draw mistakes of one title as PNG files in ``folder``, which is there, in one pass over the media file.
 
-    A media file that is not there, or that does not decode so far, makes a note: the score stands without it.
+    A media file that is not there, was replaced, or does not decode so far, makes a note: the score stands without it.
     """
     places = sorted(names)
     strips = [choose_frames(title.score.mistakes[place], title.frames) for place in places]
@@ -173,7 +173,7 @@ def write_sheets(
             path = folder / names[place]
             write_atomically(path, _draw(title, place, stills))
             paths[place] = path
-    except MediaError as error:
+    except (MediaError, StaleError) as error:
         return Sheets(paths, f"not drawn: {len(names) - len(paths)} of {len(names)} contact sheets. {error}")
     return Sheets(paths)
 

@@ -13,6 +13,7 @@ from mediafm_cli.errors import StaleError, TrainingError
 from mediafm_cli.evaluate.ablation.ablate import Ablation, run_ablation
 from mediafm_cli.evaluate.ablation.masked import make_folds, score
 from mediafm_cli.evaluate.ablation.predictors import mean_predictor, model_predictor
+from mediafm_cli.evaluate.ablation.results import table
 from mediafm_cli.model.folder import load_model, model_fingerprint, read_config
 from mediafm_cli.model.transformer import MediaFM
 from mediafm_cli.stages.fuse import fuse_title
@@ -289,6 +290,29 @@ def test_without_a_learned_title_there_is_no_mean_vector_and_no_skill_over_it(
 
     assert [row.name for row in found.rows] == [name for name in ROWS if name != "mean vector"]
     assert {row.skill_over_mean for row in found.rows} == {None}
+
+
+def test_nothing_is_told_of_a_modality_that_no_measured_title_has(stores: list[Path], model_folder: Path) -> None:
+    silent = rename(stores[0], "silent")
+    reverse_shots(silent)  # or it would be known by its content
+
+    def put(contents: Contents | None) -> Contents:
+        fused = contents.groups["fused"]
+        column = [block.name for block in fused.blocks].index("audio")
+        block = fused.blocks[column]
+        vectors, present = fused.vectors.copy(), fused.present.copy()
+        vectors[:, block.start : block.stop], present[:, column] = 0, False
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return contents.with_group("fused", replace(fused, vectors=vectors, present=present))
+
+    update_store(silent, put)
+
+    found = run_ablation([silent], model_folder)
+
+    told = [row.name for row in found.rows]
+    assert {"video flat", "text flat", "trained, video zeroed"} <= set(told)
+    assert not [name for name in told if "audio" in name]
+    assert "None of these shots has audio: nothing is told of what hangs on that." in table(found)
 
 
 def test_titles_that_were_fused_otherwise_are_refused(stores: list[Path], model_folder: Path) -> None:

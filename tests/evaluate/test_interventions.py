@@ -66,6 +66,20 @@ def test_a_modality_that_one_title_has_alone_is_not_swapped() -> None:
     assert {"video swapped", "text swapped"} <= set(found)
 
 
+def test_a_modality_that_no_title_has_is_left_alone() -> None:
+    silent = [without_modality(make_title(7, seed), BLOCKS[1], 1) for seed in (1, 2)]
+
+    found = names(silent, CONFIG)
+
+    assert found == [name for name in [*ZEROED, *SWAPPED, *LOUD, *NORMALISED] if "audio" not in name]
+
+
+def test_the_only_modality_that_titles_have_is_neither_taken_away_nor_loud() -> None:
+    speechless = without_modality(without_modality(make_title(7, 1), BLOCKS[1], 1), BLOCKS[2], 2)
+
+    assert names([speechless], CONFIG) == []
+
+
 def test_titles_that_were_normalised_need_no_row_that_normalises_them() -> None:
     titles = [make_title(9, 1, normalize="per-modality")]
     config = replace(CONFIG, layout=replace(LAYOUT, normalize="per-modality"))

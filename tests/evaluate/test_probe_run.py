@@ -105,6 +105,29 @@ def test_noise_is_at_chance(task: Task, measure: str, tmp_path: Path) -> None:
         assert row.cells[measure].value == pytest.approx(CHANCE[task], abs=0.1)
 
 
+@pytest.mark.parametrize("task", ["multiclass", "ranking"])
+def test_a_title_of_which_nothing_is_asked_counts_for_none(
+    task: Task, titles: list[PlantedTitle], tmp_path: Path
+) -> None:
+    """Its class is rare, or its clips cannot be put in order."""
+    asked = titles[:8]
+    unasked = [title.title_id for title in titles[8:]]
+    every = LABELS[task]
+
+    def label(title: PlantedTitle, shot: int) -> object:
+        nothing = f"only in {title.title_id}" if task == "multiclass" else 1
+        return nothing if title.title_id in unasked else every(title, shot)
+
+    found = run_probe(stores(titles), write_clips(tmp_path / "all.csv", titles, label), task)
+
+    alone = run_probe(stores(asked), write_clips(tmp_path / "asked.csv", asked, every), task)
+    assert found.titles == alone.titles == tuple(title.title_id for title in asked)
+    assert (found.clips, found.folds, found.classes) == (alone.clips, alone.folds, alone.classes)
+    assert [row.cells for row in found.rows] == [row.cells for row in alone.rows]
+    rare = [f"'only in {title}', in 1 title" for title in unasked]
+    assert list(found.left_out) == (rare if task == "multiclass" else [])
+
+
 def test_labels_drawn_anew_for_each_title_are_not_read_from_what_tells_the_title(tmp_path: Path) -> None:
     """Each title is one point: a probe that had seen a title would know the one class of all of its clips."""
     titles = [f"title-{number:02}" for number in range(30)]

@@ -466,7 +466,7 @@ def test_a_film_that_changed_is_refused(
     image[len(image) // 2] ^= 1
     film.write_bytes(image if keeps_its_size else image + b"\0")
 
-    with pytest.raises(MediaError, match=rf"{film} is not the file that {store} was segmented from") as caught:
+    with pytest.raises(StaleError, match=rf"{film} is not the file that {store} was segmented from") as caught:
         encode(store, "video")
 
     words = "--segmenter content --opt contrast=0.45 --opt gradual=True --min-shot 0.15 --opt ratio=2.3"

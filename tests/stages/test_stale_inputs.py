@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mediafm_cli.errors import MediaError, MediafmError, StaleError, StoreError
+from mediafm_cli.errors import MediafmError, StaleError, StoreError
 from mediafm_cli.model.folder import load_model, model_fingerprint
 from mediafm_cli.stages.embed import EmbedSettings, embed_store
 from mediafm_cli.stages.encode import EncodeSettings, encode_title
@@ -294,7 +294,7 @@ def an_encoding_that_is_not_complete(bench: Bench) -> Act:
 
 
 MIXTURES: dict[Callable[[Bench], Act], tuple[type[MediafmError], str]] = {
-    a_film_that_changed_since_it_was_segmented: (MediaError, "mp4 is not the file that .*h5 was segmented from"),
+    a_film_that_changed_since_it_was_segmented: (StaleError, "mp4 is not the file that .*h5 was segmented from"),
     another_film_under_the_same_name: (StaleError, "made from .*title_000.mp4, which has changed since"),
     half_an_encoding_by_an_encoder_that_changed: (StaleError, "encodings/text .*Mine has changed since.*fine-tuned"),
     titles_encoded_with_other_options: (StaleError, "not fused like the other titles.*audio was made by audio.logmel"),

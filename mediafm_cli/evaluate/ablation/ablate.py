@@ -20,7 +20,7 @@ import torch
 from mediafm_cli.errors import StoreError, UsageError
 from mediafm_cli.evaluate.ablation.comparison import Kind, Row, best_rows, differences, intervals_of
 from mediafm_cli.evaluate.ablation.dependence import Dependence, cosine_lost, find_dependence
-from mediafm_cli.evaluate.ablation.interventions import energy_share, interventions
+from mediafm_cli.evaluate.ablation.interventions import energy_share, has_modality, interventions
 from mediafm_cli.evaluate.ablation.masked import Fold, Tallies, chance, make_folds, skill, tally
 from mediafm_cli.evaluate.ablation.predictors import (
     Change,
@@ -316,9 +316,9 @@ def _asked(variant: Variant, runs: Sequence[Mapping[str, Statistic]]) -> Asked:
 
 
 def _planned(model: MediaFM, measured: Sequence[Title], seen: Sequence[Title], seed: int) -> Iterator[_PlannedRow]:
-    untrained = model.untrained(seed)
+    untrained, blocks = model.untrained(seed), model.config.layout.blocks
     for predictor in (
-        *flat_predictors(model.config.layout.blocks),
+        *flat_predictors([block for column, block in enumerate(blocks) if has_modality(measured, column)]),
         *map(window_predictor, REACHES),
         *([mean_predictor(mean_vector(seen))] if seen else []),
         model_predictor("untrained", untrained),

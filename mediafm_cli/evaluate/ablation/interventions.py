@@ -37,13 +37,15 @@ class Intervention:
 def interventions(titles: Sequence[Title], config: ModelConfig) -> Iterator[Intervention]:
     """Every one that applies to these titles and this model.
 
-    Nothing is swapped or shuffled where no other title has it; without a second modality none is taken away.
+    What no title has is not changed; nothing is swapped or shuffled where no other title has it; without a second
+    modality none is taken away.
     """
     blocks, normalize = config.layout.blocks, config.layout.normalize
-    if len(blocks) > 1:
-        for column, block in enumerate(blocks):
+    there = [(column, block) for column, block in enumerate(blocks) if has_modality(titles, column)]
+    if len(there) > 1:
+        for column, block in there:
             yield without(block, column)
-        for column, block in enumerate(blocks):
+        for column, block in there:
             if sum(bool(title.present[:, column].any()) for title in titles) > 1:
                 yield Intervention(f"{block.name} swapped", swap_modality(titles, block, column))
     with_metadata = [title for title in titles if title.metadata is not None]
@@ -51,12 +53,17 @@ def interventions(titles: Sequence[Title], config: ModelConfig) -> Iterator[Inte
         yield Intervention("[GLOBAL] off", lambda title: replace(title, metadata=None))
         if len(with_metadata) > 1:
             yield Intervention("[GLOBAL] shuffled", shuffle_metadata(titles))
-    if len(blocks) > 1:
+    if len(there) > 1:
         for factor in LOUDNESS:
-            yield from (loud(blocks, column, factor, "none") for column in range(len(blocks)))
+            yield from (loud(blocks, column, factor, "none") for column, _ in there)
         if normalize == "none":
             normalised = loud(blocks, 0, LOUDNESS[-1], "per-modality")  # the same for each modality and loudness
             yield replace(normalised, name="any loudness, normalised")
+
+
+def has_modality(titles: Sequence[Title], column: int) -> bool:
+    """Whether any shot of any title has the modality."""
+    return any(title.present[:, column].any() for title in titles)
 
 
 def without(block: Block, column: int) -> Intervention:

@@ -247,7 +247,7 @@ def read_probes(
     Raises:
         UsageError: the list, its labels or its titles cannot be probed; see ``run_probe``.
     """
-    found = read_labelled(catalogue, question.source, question.task, question.column)
+    found = read_labelled(catalogue, question.source, question.task, question.column, None, seed)
     labels, folds = split_titles(found.labels, None, seed)
     learned = len(find_learned(found.titles, config))
     draws = draw_counts(len(found.titles), resamples, seed)

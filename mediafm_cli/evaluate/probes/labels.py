@@ -46,6 +46,15 @@ class Labels:
         known = np.isfinite if self.task == "ranking" else (lambda values: values >= 0)
         return int(sum(known(values).sum() for values in self.values))
 
+    @property
+    def asked(self) -> list[int]:
+        """The places of the titles of which anything is asked."""
+        if self.task == "ranking":
+            return [place for place, values in enumerate(self.values) if _can_be_ranked(values)]
+        if self.task == "multiclass":
+            return [place for place, values in enumerate(self.values) if (values >= 0).any()]
+        return list(range(len(self.values)))
+
 
 def read_labels(clips: Sequence[Sequence[Clip]], column: str, task: Task, source: Path) -> Labels:
     """The labels in a column of the list ``source``: the clips of each title in turn.
@@ -86,7 +95,7 @@ def leave_out_rare(labels: Labels, folds: np.ndarray) -> Labels:
         UsageError: too little is left to be asked.
     """
     if labels.task == "ranking":
-        ranked = np.array([len(np.unique(values[np.isfinite(values)])) > 1 for values in labels.values])
+        ranked = np.array([_can_be_ranked(values) for values in labels.values])
         if ranked.sum() < LEAST_TITLES or _least(ranked, folds) < LEAST_OF_CLASS:
             can = _titles(int(ranked.sum())).capitalize()
             why = f"{can} of {len(ranked)} can be: two clips or more, with numbers that differ."
@@ -97,7 +106,7 @@ def leave_out_rare(labels: Labels, folds: np.ndarray) -> Labels:
     hits = [values if several else values[:, None] == np.arange(len(labels.classes)) for values in labels.values]
     of_titles = np.array([one.any(axis=0) for one in hits])  # [titles, k]
     without = np.array([(~one).any(axis=0) for one in hits]) if several else np.ones_like(of_titles)
-    kept, left_out = [], []
+    kept, left_out = [], list(labels.left_out)
     for number, name in enumerate(labels.classes):
         if _least(of_titles[:, number], folds) < LEAST_OF_CLASS:
             left_out.append(f"{name!r}, in {_titles(int(of_titles[:, number].sum()))}")
@@ -119,6 +128,10 @@ def leave_out_rare(labels: Labels, folds: np.ndarray) -> Labels:
         values = [renumbered[one] for one in labels.values]
     classes = tuple(labels.classes[number] for number in kept)
     return replace(labels, classes=classes, values=values, left_out=tuple(left_out))
+
+
+def _can_be_ranked(values: np.ndarray) -> bool:
+    return len(np.unique(values[np.isfinite(values)])) > 1
 
 
 def _least(has: np.ndarray, folds: np.ndarray) -> int:

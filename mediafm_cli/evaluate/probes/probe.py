@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from mediafm_cli.errors import UsageError
 from mediafm_cli.evaluate.bootstrap import Interval, Statistic, difference_of, draw_counts, interval, mean_of
-from mediafm_cli.evaluate.clips import Overlap, find_clips, find_overlaps, read_clips
+from mediafm_cli.evaluate.clips import Clip, Overlap, find_clips, find_overlaps, read_clips
 from mediafm_cli.evaluate.probes.features import REACHES, FeatureRow, feature_rows
 from mediafm_cli.evaluate.probes.labels import LEAST_TITLES, Labels, leave_out_rare, read_labels
 from mediafm_cli.evaluate.probes.metrics import (
@@ -31,7 +31,7 @@ from mediafm_cli.evaluate.probes.probing import Task, cross_validate, fold_title
 from mediafm_cli.model.folder import FolderConfig, TitleRecord, load_model, model_fingerprint, read_config
 from mediafm_cli.model.title import Title, require_layout
 from mediafm_cli.store.read import open_store
-from mediafm_cli.train.catalogue import Catalogue, open_catalogue
+from mediafm_cli.train.catalogue import Catalogue, StoredTitle, open_catalogue
 
 MEASURES: dict[Task, tuple[str, ...]] = {
     "multilabel": ("ap_macro", "ap_micro"),
@@ -117,7 +117,7 @@ def run_probe(
         TrainingError: the model folder is damaged, or was never trained.
     """
     catalogue = open_catalogue(stores)
-    labelled = read_labelled(catalogue, source, task, column)
+    labelled = read_labelled(catalogue, source, task, column, folds, seed)
     model, fingerprint, learned = None, "", 0
     if model_folder is not None:
         config = read_config(model_folder)
@@ -133,15 +133,20 @@ def run_probe(
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """The titles of a list of clips, in the order of their ids; and of each its clips, by time, and their labels."""
+    """The titles that a list of clips asks about, by id; and of each its clips, by time, and their labels."""
 
     titles: list[Title]
     overlaps: list[list[Overlap]]
     labels: Labels
 
 
-def read_labelled(catalogue: Catalogue, source: Path, task: Task, column: str) -> Labelled:
-    """The titles and labels of the clips in the CSV file ``source``; raises as ``run_probe`` does."""
+def read_labelled(
+    catalogue: Catalogue, source: Path, task: Task, column: str, folds: int | None, seed: int
+) -> Labelled:
+    """The titles and labels of the clips in the CSV file ``source``; raises as ``run_probe`` does.
+
+    A title whose labels are all too rare to be asked would count for one, and say nothing: it is left out.
+    """
     clips = read_clips(source)
     found = find_clips(clips, {title.title_id: title.path for title in catalogue.titles}, source)
     used = sorted((title for title in catalogue.titles if title.path in found), key=lambda title: title.title_id)
@@ -150,10 +155,24 @@ def read_labelled(catalogue: Catalogue, source: Path, task: Task, column: str) -
         for title in used
     ]
     labels = read_labels(of_titles, column, task, source)
+    used, of_titles, labels = _leave_out_unasked(used, of_titles, labels, folds, seed)
     titles = [title.load() for title in used]
     require_apart(titles, [media_sha256(title.path) for title in used])
     overlaps = [find_overlaps(title.path, some) for title, some in zip(used, of_titles, strict=True)]
     return Labelled(titles, overlaps, labels)
+
+
+def _leave_out_unasked(
+    titles: list[StoredTitle], clips: list[list[Clip]], labels: Labels, folds: int | None, seed: int
+) -> tuple[list[StoredTitle], list[list[Clip]], Labels]:
+    """Those of which anything is asked once rare classes are left out: with fewer titles, another may be rare."""
+    while True:
+        labels, _ = split_titles(labels, folds, seed)
+        asked = labels.asked
+        if len(asked) == len(titles):
+            return titles, clips, labels
+        titles, clips = [titles[place] for place in asked], [clips[place] for place in asked]
+        labels = replace(labels, values=[labels.values[place] for place in asked])
 
 
 def find_learned(titles: Sequence[Title], config: FolderConfig) -> list[Title]:
