@@ -176,10 +176,24 @@ def test_few_seeds_are_said_to_be_few() -> None:
 
 def test_the_table_says_whether_context_helps() -> None:
     assert (
-        "cosine of trained, over the best baseline, window mean ±2: +0.088 [+0.038, +0.188]. "
-        "Does context help? MRR of trained, over the best baseline, window mean ±2: "
+        "Does context help? Yes: cosine of trained, over the best baseline, window mean ±2: +0.088 [+0.038, +0.188]. "
+        "Does context help? These titles cannot tell: MRR of trained, over the best baseline, window mean ±2: "
         "-0.010 [-0.060, +0.090], includes 0."
     ) in said(ABLATION)
+
+
+@pytest.mark.parametrize(
+    ("over", "verdict"),
+    [
+        (Interval(-0.2, -0.3, -0.1, 0.95), "No"),
+        (Interval(-0.2, -0.5, 0.1, 0.95), "These titles cannot tell"),
+        (alone(-0.2), "A single title cannot tell"),
+    ],
+)
+def test_the_table_says_where_context_does_not_help_or_nobody_can_tell(over: Interval, verdict: str) -> None:
+    rows = [replace(row, over_best={"cosine": over}) if row.kind == "trained" else row for row in ROWS]
+
+    assert f"Does context help? {verdict}: cosine of trained, " in said(replace(ABLATION, rows=tuple(rows)))
 
 
 def test_the_table_says_on_what_it_was_measured() -> None:

@@ -90,12 +90,21 @@ def _answers(ablation: Ablation) -> Iterator[str]:
     wholes += [(row, list(row.cells)) for row in ablation.probes if row.name == PROBED]
     for row, measures in wholes:
         for measure in (name for name in measures if name in row.over_best):
-            over = _difference(row.over_best[measure]).rstrip()
+            over = row.over_best[measure]
             best = f"the best baseline, {ablation.best[measure]}"
-            yield f"Does context help? {measure} of {row.name}, over {best}: {over}."
+            told = f"{measure} of {row.name}, over {best}: {_difference(over).rstrip()}"
+            yield f"Does context help? {_verdict(over)}: {told}."
     yield from map(describe, ablation.dependences)
     if ablation.dependences and not ablation.probed:
         yield "What a task depends on may be another: predicting misses most what stays alike. --labels asks the task."
+
+
+def _verdict(over: Interval) -> str:
+    if not math.isfinite(over.low):
+        return "A single title cannot tell"
+    if over.includes_zero:
+        return "These titles cannot tell"
+    return "Yes" if over.value > 0 else "No"
 
 
 def _figures(title: str, rows: Sequence[Row], measures: Sequence[str], best: dict[str, str]) -> list[str]:
