@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 from mediafm_cli.evaluate.bootstrap import Statistic, difference_of, draw_counts, interval
 from mediafm_cli.evaluate.probes.features import FeatureRow
 from mediafm_cli.evaluate.probes.labels import Labels
-from mediafm_cli.evaluate.probes.metrics import Ranking, macro_statistic, micro_statistic, rank_titles
+from mediafm_cli.evaluate.probes.metrics import RATIO, Ranking, macro_statistic, micro_statistic, rank_titles
 from mediafm_cli.evaluate.probes.probe import chance, probe_rows
 
 MANY = 40_000
@@ -29,7 +29,7 @@ MANY = 40_000
 MEASURES: dict[str, Callable[[Ranking], Statistic]] = {
     "macro": macro_statistic,
     "micro": micro_statistic,
-    "at 1:3": partial(macro_statistic, ratio=3.0),
+    "at 1:3": partial(macro_statistic, ratio=RATIO),
 }
 
 Drawn = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
@@ -52,7 +52,7 @@ def draw_scored(titles: int, seed: int, occurs: float) -> Drawn:
 def find_truths(occurs: float) -> dict[str, list[float]]:
     """By measure, the average precision of both scores over many titles, by scikit-learn."""
     hits, *scored = (np.concatenate(of) for of in draw_scored(MANY, 0, occurs))
-    weights = np.where(hits, 1.0, 3.0 * hits.sum(axis=0) / (~hits).sum(axis=0))
+    weights = np.where(hits, 1.0, RATIO * hits.sum(axis=0) / (~hits).sum(axis=0))
 
     def at_ratio(score: np.ndarray) -> float:
         columns = zip(hits.T, score.T, weights.T, strict=True)

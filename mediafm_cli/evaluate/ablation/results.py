@@ -165,8 +165,7 @@ def _legend(ablation: Ablation) -> Iterator[str]:
     yield f"{scores.measured} {unseen}; each hidden once, a fifth of a title at a time."
     if ablation.chosen_by:
         yield f"By {ablation.chosen_by} of them the step that was kept was chosen: on these it does a little better."
-    told = {row.name for row in ablation.rows}
-    if absent := [name for name in ablation.modalities if f"{name} flat" not in told]:
+    if absent := [name for name, cosine in scores.by_modality.items() if cosine is None]:
         yield f"None of these shots has {' or '.join(absent)}: nothing is told of what hangs on that."
     yield "cosine: of prediction and hidden shot, on the whole vector and on each modality where it is present."
     yield "The whole also asks how loud modalities are beside each other, which a loss for each of them does not teach."
